@@ -1,0 +1,1 @@
+"""Data the package ships: every file with version, sha256, licence and source."""
