@@ -1,0 +1,349 @@
+"""Fit the morphable model to 68 landmarks: camera and identity, then the residual.
+
+Levenberg-Marquardt over rotation, translation, log focal length and identity,
+with the Gaussian prior of the model on identity (the Sigma^-1 term of Kollias
+et al., IJCV 2020, sec. 4.4, after Booth et al., TPAMI 2018) and a prior on the
+focal length, which 68 frontal points do not determine. Residuals are weighted
+by a Cauchy kernel, so that one bad point does not bend the face. Jaw landmarks
+slide over the surface to where it turns away from the camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+from scipy.spatial.transform import Rotation
+
+from synth.camera import FLIP, camera_offset, pose_degrees, project, view_directions
+from synth.errors import SkipPhoto
+from synth.types import Camera, Fit, Landmarks, inter_ocular
+
+if TYPE_CHECKING:
+    from synth.morphable.model import MorphableModel
+
+__all__ = ["FitSettings", "fit_camera_and_shape", "fit_face", "residual_field"]
+
+Float = NDArray[np.float64]
+
+#: Coincident when the lips are closed: one control point each in the residual field.
+INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Weights of the fit.
+
+    Attributes
+    ----------
+    sigma_inner, sigma_brow, sigma_contour : float
+        Expected landmark error as a share of the inter-ocular distance.
+    shape_prior : float
+        Weight of ``|shape|^2``.
+    focal_ratio, focal_sigma : float
+        Prior of log focal: mean ``log(focal_ratio * inter_ocular)``, sd.
+    robust : float
+        Cauchy scale in units of the expected error.
+    iterations : int
+        At most; it stops earlier when the cost changes by less than 1e-4.
+    max_residual : float
+        Mean landmark residual above which the fit counts as failed.
+    """
+
+    sigma_inner: float = 0.015
+    sigma_brow: float = 0.03
+    sigma_contour: float = 0.04
+    shape_prior: float = 0.3
+    focal_ratio: float = 10.0
+    focal_sigma: float = 0.2
+    robust: float = 4.0
+    iterations: int = 30
+    max_residual: float = 0.06
+
+
+def landmark_sigma(settings: FitSettings) -> Float:
+    """(68,) expected landmark error as a share of the inter-ocular distance."""
+    sigma = np.full(68, settings.sigma_inner)
+    sigma[:17] = settings.sigma_contour
+    sigma[17:27] = settings.sigma_brow
+    return sigma
+
+
+class _Landmarker:
+    """Landmark positions and their identity modes, with the jaw sliding over the surface."""
+
+    def __init__(self, model: MorphableModel) -> None:
+        corners = model.faces[model.landmark_faces]
+        self.model = model
+        self.bary = model.landmark_bary
+        self.mean = np.einsum("lc,lcx->lx", self.bary, model.mean[corners])
+        self.modes = np.einsum("lc,klcx->klx", self.bary, model.modes[:, corners])
+        normals = vertex_normals(model.mean, model.faces)
+        # How much the surface faces a distant frontal viewer at the jaw landmarks of the mean.
+        n = np.einsum("lc,lcx->lx", self.bary[:17], normals[corners[:17]])
+        self.facing = n[:, 2] / np.linalg.norm(n, axis=1)
+
+    def slide(self, shape: Float, camera: Camera) -> tuple[Float, Float]:
+        """Mean (68, 3) and modes (K, 68, 3) with hidden jaw points moved to the silhouette."""
+        mean, modes = self.mean.copy(), self.modes.copy()
+        path = self.model.contour
+        vertices = self.model.shape(shape)
+        normals = vertex_normals(vertices, self.model.faces)[path]
+        view = view_directions(vertices[path].reshape(-1, 3), camera).reshape(*path.shape, 3)
+        facing = (normals * view).sum(2)  # (17, M), falls along the path
+        corners = self.model.faces[self.model.landmark_faces[:17]]
+        static = (self.bary[:17, :, None] * vertices[corners]).sum(1)
+        static_normal = (self.bary[:17, :, None] * vertex_normals(vertices, self.model.faces)[corners]).sum(1)
+        static_normal /= np.linalg.norm(static_normal, axis=1, keepdims=True)
+        static_facing = (static_normal * view_directions(static, camera)).sum(1)
+        for i in np.flatnonzero(static_facing < self.facing - 0.05):
+            below = np.flatnonzero(facing[i] < self.facing[i])
+            if len(below) == 0 or below[0] == 0:
+                continue
+            b = below[0]
+            a, span = b - 1, facing[i, b - 1] - facing[i, b]
+            t = float(np.clip((facing[i, a] - self.facing[i]) / max(span, 1e-6), 0, 1))
+            va, vb = path[i, a], path[i, b]
+            mean[i] = (1 - t) * self.model.mean[va] + t * self.model.mean[vb]
+            modes[:, i] = (1 - t) * self.model.modes[:, va] + t * self.model.modes[:, vb]
+        return mean, modes
+
+
+def vertex_normals(vertices: Float, faces: NDArray[np.int32]) -> Float:
+    """(V, 3) area-weighted unit normals."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    n = np.cross(b - a, c - a)
+    out = np.zeros_like(vertices)
+    for k in range(3):
+        for axis in range(3):
+            out[:, axis] += np.bincount(faces[:, k], n[:, axis], minlength=len(vertices))
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+
+def _start(points: Float, mean: Float, center: Float, focal: float) -> tuple[Float, Float]:
+    """Upright rotation (roll from the eyes) and the translation that centres the face."""
+    eyes = points[45] - points[36]
+    roll = np.arctan2(eyes[1], eyes[0])
+    rotation = Rotation.from_rotvec([0, 0, roll]).as_matrix()
+    depth = focal * inter_ocular(mean) / inter_ocular(points)
+    middle = np.append((points.mean(0) - center) * depth / focal, depth)
+    return rotation, middle - rotation @ (mean * FLIP).mean(0)
+
+
+def fit_camera_and_shape(
+    points: Float,
+    image_size: tuple[int, int],
+    model: MorphableModel,
+    settings: FitSettings | None = None,
+) -> tuple[Camera, Float, Float]:
+    """Camera and identity that put the model's landmarks on `points`.
+
+    Parameters
+    ----------
+    points : (68, 2) float64
+        Pixels.
+    image_size : (height, width)
+        The principal point is the middle of the picture.
+    model : MorphableModel
+    settings : FitSettings, optional
+
+    Returns
+    -------
+    camera : Camera
+    shape : (K,) float64
+        Standard deviations.
+    residual : (68,) float64
+        Share of the inter-ocular distance.
+    """
+    s = settings or FitSettings()
+    marks = _landmarker(model)
+    center = (np.array(image_size[::-1], float) - 1) / 2
+    iod = inter_ocular(points)
+    weight = 1 / (landmark_sigma(s) * iod)
+    log_focal0 = np.log(s.focal_ratio * iod)
+    n_modes = model.n_modes
+    shape, log_focal = np.zeros(n_modes), log_focal0
+    mean, modes = marks.mean, marks.modes
+    rotation, translation = _start(points, mean, center, float(np.exp(log_focal)))
+
+    def evaluate(rot: Float, tra: Float, lf: float, sh: Float) -> tuple[Float, Float, float]:
+        local = (mean + np.tensordot(sh, modes, 1)) * FLIP
+        seen = local @ rot.T + tra
+        if seen[:, 2].min() <= 1:
+            return seen, np.zeros((68, 2)), np.inf
+        error = (np.exp(lf) * seen[:, :2] / seen[:, 2:] + center - points) * weight[:, None]
+        square = (error**2).sum(1)
+        cost = s.robust**2 * np.log1p(square / s.robust**2).sum()
+        cost += s.shape_prior * (sh**2).sum() + ((lf - log_focal0) / s.focal_sigma) ** 2
+        return seen, error, float(cost)
+
+    seen, error, cost = evaluate(rotation, translation, log_focal, shape)
+    damping = 1e-3
+    for iteration in range(s.iterations):
+        if iteration >= 3 and iteration % 3 == 0:
+            camera = _camera(rotation, translation, log_focal, center)
+            mean, modes = marks.slide(shape, camera)
+            seen, error, cost = evaluate(rotation, translation, log_focal, shape)
+        jacobian = _jacobian(seen, rotation, translation, modes, float(np.exp(log_focal)))
+        robust = 1 / (1 + (error**2).sum(1) / s.robust**2)
+        row = (weight * np.sqrt(robust))[:, None, None]
+        flat = (jacobian * row).reshape(136, -1)
+        normal = flat.T @ flat
+        gradient = flat.T @ (error * np.sqrt(robust)[:, None]).ravel()
+        normal[7:, 7:] += s.shape_prior * np.eye(n_modes)
+        gradient[7:] += s.shape_prior * shape
+        normal[6, 6] += s.focal_sigma**-2
+        gradient[6] += (log_focal - log_focal0) * s.focal_sigma**-2
+        diagonal = np.diag(np.diag(normal))
+        while True:
+            step = -np.linalg.solve(normal + damping * diagonal, gradient)
+            new = (
+                Rotation.from_rotvec(step[:3]).as_matrix() @ rotation,
+                translation + step[3:6],
+                float(np.clip(log_focal + step[6], log_focal0 - 1, log_focal0 + 1)),
+                shape + step[7:],
+            )
+            new_seen, new_error, new_cost = evaluate(*new)
+            if new_cost <= cost or damping > 1e6:
+                break
+            damping *= 5
+        done = cost - new_cost < 1e-4 * cost and iteration > 6
+        if new_cost <= cost:
+            rotation, translation, log_focal, shape = new
+            seen, error, cost = new_seen, new_error, new_cost
+        damping = max(damping / 5, 1e-6)
+        if done:
+            break
+    residual = np.linalg.norm(error / weight[:, None], axis=1) / iod
+    return _camera(rotation, translation, log_focal, center), shape, residual
+
+
+def _camera(rotation: Float, translation: Float, log_focal: float, center: Float) -> Camera:
+    quaternion = Rotation.from_matrix(rotation).as_quat()
+    return Camera(quaternion, translation.copy(), float(np.exp(log_focal)), center)
+
+
+def _jacobian(seen: Float, rotation: Float, translation: Float, modes: Float, focal: float) -> Float:
+    """(68, 2, 7 + K) derivative of the projection by rotation, translation, log focal, shape."""
+    inverse = 1 / seen[:, 2]
+    by_point = np.zeros((68, 2, 3))
+    by_point[:, 0, 0] = by_point[:, 1, 1] = focal * inverse
+    by_point[:, :, 2] = -focal * seen[:, :2] * inverse[:, None] ** 2
+    turned = seen - translation
+    cross = np.zeros((68, 3, 3))
+    cross[:, 0, 1], cross[:, 0, 2] = turned[:, 2], -turned[:, 1]
+    cross[:, 1, 0], cross[:, 1, 2] = -turned[:, 2], turned[:, 0]
+    cross[:, 2, 0], cross[:, 2, 1] = turned[:, 1], -turned[:, 0]
+    jacobian = np.empty((68, 2, 7 + len(modes)))
+    jacobian[:, :, :3] = by_point @ cross
+    jacobian[:, :, 3:6] = by_point
+    jacobian[:, :, 6] = focal * seen[:, :2] * inverse[:, None]
+    moved = (modes * FLIP) @ rotation.T  # (K, 68, 3)
+    jacobian[:, :, 7:] = np.matmul(by_point, moved.transpose(1, 2, 0))
+    return jacobian
+
+
+_LANDMARKERS: dict[int, _Landmarker] = {}
+
+
+def _landmarker(model: MorphableModel) -> _Landmarker:
+    key = id(model)
+    found = _LANDMARKERS.get(key)
+    if found is None or found.model is not model:
+        found = _LANDMARKERS[key] = _Landmarker(model)
+    return found
+
+
+def residual_field(source: Float, target: Float, iod: float) -> RBFInterpolator:
+    """A smooth 2-D displacement that moves model landmarks onto the photo's.
+
+    A thin-plate spline (Bookstein 1989) through the 68 residuals, held at zero
+    on a ring around the face. Inner-lip pairs that coincide in a closed mouth
+    share one control point, or the spline would fold the lips into steps; jaw
+    and brow residuals count half, since they are mostly landmark noise.
+
+    Parameters
+    ----------
+    source, target : (68, 2) float64
+        Projected model landmarks and photo landmarks, pixels.
+    iod : float
+        Inter-ocular distance, pixels.
+    """
+    source, target = source.copy(), target.copy()
+    keep = np.ones(68, bool)
+    for upper, lower in INNER_LIP_PAIRS:
+        if np.linalg.norm(target[upper] - target[lower]) < 0.06 * iod:
+            target[upper] = (target[upper] + target[lower]) / 2
+            source[upper] = (source[upper] + source[lower]) / 2
+            keep[lower] = False
+    move = target - source
+    move[:17] *= 0.5
+    move[17:27] *= 0.8
+    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    middle = (source[36] + source[45] + source[8] + source[8]) / 4
+    axis = source[45] - source[36]
+    # The ring turns with the head, so that a mirrored photo gets the mirrored ring.
+    unit = axis / np.linalg.norm(axis)
+    normal = np.array([-unit[1], unit[0]])
+    ring = middle + 1.9 * iod * (np.outer(np.sin(angle), unit) + np.outer(np.cos(angle), normal))
+    return RBFInterpolator(
+        np.concatenate((source[keep], ring)) / iod,
+        np.concatenate((move[keep], np.zeros((16, 2)))),
+        kernel="thin_plate_spline",
+        smoothing=1e-4,
+    )
+
+
+def fit_face(
+    landmarks: Landmarks,
+    image_size: tuple[int, int],
+    model: MorphableModel,
+    settings: FitSettings | None = None,
+) -> Fit:
+    """The model on the face: camera, identity, and lips, lids and brows exactly in place.
+
+    Parameters
+    ----------
+    landmarks : Landmarks
+    image_size : (height, width)
+    model : MorphableModel
+    settings : FitSettings, optional
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    SkipPhoto
+        ``FIT_FAILED`` when the landmarks do not look like a face to the model.
+    """
+    s = settings or FitSettings()
+    points, iod = landmarks.points, landmarks.inter_ocular
+    camera, shape, residual = fit_camera_and_shape(points, image_size, model, s)
+    if not np.isfinite(residual).all() or residual.mean() > s.max_residual:
+        raise SkipPhoto(
+            "FIT_FAILED",
+            f"fit: expected a mean landmark residual up to {s.max_residual:.1%} of the "
+            f"inter-ocular distance, got {residual.mean():.1%}; check the landmarks, or give "
+            "your own with --landmarks file:DIR",
+            float(residual.mean()),
+        )
+    vertices = model.shape(shape)
+    seen = project(vertices, camera)
+    source = project(model.landmarks(vertices), camera)[:, :2]
+    move = residual_field(source, points, iod)(seen[:, :2] / iod)
+    vertices = vertices + camera_offset(move, seen[:, 2], camera)
+    after = project(model.landmarks(vertices), camera)[:, :2]
+    return Fit(
+        shape=shape,
+        expression=np.zeros(len(model.blendshape_names)),
+        camera=camera,
+        residual=residual,
+        vertices=vertices,
+        corrected=np.linalg.norm(after - points, axis=1) / iod,
+        pose=pose_degrees(camera),
+    )
