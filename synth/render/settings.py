@@ -1,0 +1,49 @@
+"""Settings of the renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from synth.errors import UsageError
+
+__all__ = ["RenderSettings"]
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a face is drawn.
+
+    Attributes
+    ----------
+    composite : {"warp", "poisson"}
+        ``warp`` moves the photo's own pixels with the 3-D motion and lets the
+        motion fade out around the face. ``poisson`` is the method of Kollias et
+        al. (IJCV 2020): render the textured mesh, then Poisson-blend it.
+    backend : {"numba", "pytorch3d"}
+        Rasteriser.
+    relight, folds, mouth, eyes : bool
+        Switches of the parts that make a face look alive, for ablations.
+    fold_gain : float
+        Strength of the fold maps; 1 is the strength measured on real smiles.
+    reach : float
+        How far the motion fades out around the face, in inter-ocular distances.
+    """
+
+    composite: Literal["warp", "poisson"] = "warp"
+    backend: Literal["numba", "pytorch3d"] = "numba"
+    relight: bool = True
+    folds: bool = True
+    mouth: bool = True
+    eyes: bool = True
+    fold_gain: float = 1.0
+    reach: float = 0.75
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("composite", ("warp", "poisson")),
+            ("backend", ("numba", "pytorch3d")),
+        ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise UsageError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
