@@ -1,0 +1,236 @@
+"""The surface that carries the photo: the reliable part of the mesh, and a skirt around it.
+
+Pixels outside the face must follow the jaw without a seam. Instead of solving a
+Laplace equation per image, a flat *skirt* of triangles continues the mesh's
+outline to where nothing moves any more. Its vertices follow the outline by a
+harmonic (graph-Laplacian) map that is factorised once per photo, so that one
+image costs one small matrix product, and mesh and skirt share their vertices:
+no seam by construction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+from scipy.spatial import Delaunay
+
+from synth.errors import SkipPhoto
+from synth.render.topology import LIPS, OUTSIDE, SKIN
+from synth.types import Landmarks
+
+__all__ = ["Surface", "build_surface"]
+
+Float = NDArray[np.float64]
+#: Skin seen at less than this cosine is left to the skirt (RENDERING.md: under the jaw).
+GRAZING = 0.22
+#: Spacing of skirt vertices in inter-ocular distances.
+SPACING = 0.09
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Triangles and vertices that are drawn.
+
+    Attributes
+    ----------
+    faces : (F, 3) int32
+        Into the model's vertices followed by the skirt's.
+    labels : (F,) uint8
+        Part of each triangle; the skirt is `OUTSIDE`.
+    skirt : (S, 2) float64
+        Neutral positions of the skirt's own vertices, pixels.
+    outline : (B,) int64
+        Model vertices that drive the skirt.
+    follow : (S, B) float64
+        Harmonic weights: skirt motion = follow @ outline motion.
+    box : (left, top, width, height)
+        Pixels that may change, clipped to the photo.
+    """
+
+    faces: NDArray[np.int32]
+    labels: NDArray[np.uint8]
+    skirt: Float
+    outline: NDArray[np.int64]
+    follow: Float
+    box: tuple[int, int, int, int]
+
+
+def _face_polygon(points: Float, iod: float) -> Float:
+    """Jaw contour and forehead: the part of the head whose motion is trusted, pixels."""
+    across = (points[45] - points[36]) / iod
+    up = np.array([across[1], -across[0]])
+    out = points[:17] + 0.05 * (points[:17] - points[30])
+    temples = [points[16] + 0.55 * iod * up, points[0] + 0.55 * iod * up]
+    brow = (points[19] + points[24]) / 2
+    top = [brow + 0.42 * iod * up + s * 0.52 * iod * across for s in (1, 0.55, 0, -0.55, -1)]
+    return np.vstack((out, temples[:1], top, temples[1:]))
+
+
+def _inside(polygon: Float, points: Float) -> NDArray[np.bool_]:
+    """Which `points` lie inside `polygon`."""
+    path = polygon.astype(np.float32).reshape(-1, 1, 2)
+    return np.array([cv2.pointPolygonTest(path, (float(x), float(y)), False) >= 0 for x, y in points])
+
+
+def _reliable(
+    faces: NDArray[np.int32],
+    parts: NDArray[np.uint8],
+    position: Float,
+    facing: Float,
+    landmarks: Landmarks,
+    nose: int,
+) -> NDArray[np.bool_]:
+    """Skin triangles whose photo pixels can be moved with the mesh."""
+    skin = np.isin(parts, (SKIN, LIPS))
+    vertices = np.unique(faces[skin])
+    iod = landmarks.inter_ocular
+    inside = np.zeros(len(position), bool)
+    inside[vertices] = _inside(_face_polygon(landmarks.points, iod), position[vertices])
+    core = np.zeros(len(position), bool)
+    hull = cv2.convexHull(landmarks.points[17:].astype(np.float32))[:, 0].astype(float)
+    middle = hull.mean(0)
+    core[vertices] = _inside(middle + 1.05 * (hull - middle), position[vertices])
+    good = (inside & (facing > GRAZING)) | (core & (facing > -0.9))
+    keep = skin & good[faces].all(1)
+    # Only what hangs together with the nose: no ears, no strip of neck.
+    rows = faces[keep]
+    edges = np.concatenate((rows[:, :2], rows[:, 1:]))
+    graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), (len(position),) * 2)
+    component = connected_components(graph, directed=False)[1]
+    result = keep.copy()
+    result[keep] = component[rows[:, 0]] == component[nose]
+    return result
+
+
+def _outline(faces: NDArray[np.int32], position: Float) -> NDArray[np.int64]:
+    """The outermost closed boundary of the kept skin, in order."""
+    directed = np.concatenate((faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]))
+    undirected = np.sort(directed, axis=1).astype(np.int64)
+    key = undirected[:, 0] * (undirected.max() + 1) + undirected[:, 1]
+    _, first, count = np.unique(key, return_index=True, return_counts=True)
+    border = undirected[first[count == 1]]
+    graph = sparse.coo_matrix((np.ones(len(border)), border.T), (len(position),) * 2)
+    component = connected_components(graph, directed=False)[1]
+    start = border[position[border[:, 0], 0].argmin(), 0]
+    loop = border[component[border[:, 0]] == component[start]]
+    return np.unique(loop)
+
+
+def build_surface(
+    faces: NDArray[np.int32],
+    parts: NDArray[np.uint8],
+    position: Float,
+    facing: Float,
+    landmarks: Landmarks,
+    image_size: tuple[int, int],
+    nose: int,
+    reach: float,
+) -> Surface:
+    """The drawn surface of one photo.
+
+    Parameters
+    ----------
+    faces : (F, 3) int32
+    parts : (F,) uint8
+    position : (V, 2) float64
+        Neutral projections, pixels.
+    facing : (V,) float64
+        Cosine between normal and view.
+    landmarks : Landmarks
+    image_size : (height, width)
+    nose : int
+        A vertex at the nose: the kept part must be connected to it.
+    reach : float
+        Width of the skirt in inter-ocular distances.
+
+    Raises
+    ------
+    SkipPhoto
+        ``FIT_FAILED`` when nothing of the face can be seen.
+    """
+    iod = landmarks.inter_ocular
+    skin = _reliable(faces, parts, position, facing, landmarks, nose)
+    if skin.sum() < 0.1 * len(faces):
+        raise SkipPhoto("FIT_FAILED", "surface: expected a visible face, got almost none of it")
+    kept = faces[skin]
+    outline = _outline(kept, position)
+    low = position[outline].min(0) - (reach + SPACING) * iod
+    high = position[outline].max(0) + (reach + SPACING) * iod
+    middle = landmarks.points[27]
+    steps = [
+        middle[k] + SPACING * iod * np.arange(
+            np.floor((low[k] - middle[k]) / (SPACING * iod)),
+            np.ceil((high[k] - middle[k]) / (SPACING * iod)) + 1,
+        )
+        for k in (0, 1)
+    ]  # fmt: skip
+    grid = np.stack(np.meshgrid(*steps), -1).reshape(-1, 2)
+    distance = _distance_outside(kept, position, grid, low, high, iod)
+    grid = grid[(distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)]
+    distance = distance[(distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)]
+    ring = np.unique(kept[np.isin(kept, outline).any(1)])
+    inner = np.setdiff1d(ring, outline)
+    nodes = np.concatenate((outline, inner))
+    tri = Delaunay(np.concatenate((position[nodes], grid))).simplices
+    n_out, n_in = len(outline), len(nodes)
+    is_skirt = (tri >= n_in).any(1)
+    # Keep triangles that close the notches of the outline; the mesh hides what is behind it.
+    notch = ~is_skirt & (tri < n_out).all(1)
+    tri = tri[is_skirt | notch]
+    follow = _harmonic(tri, n_out, n_in, np.concatenate((position[nodes], grid)), distance < reach)
+    index = np.concatenate((nodes, len(position) + np.arange(len(grid)))).astype(np.int32)
+    interior = ~np.isin(parts, (SKIN, LIPS))
+    drawn = skin | interior
+    height, width = image_size
+    left, top = (int(max(0, np.floor(v))) for v in low)
+    right, bottom = (int(min(s, np.ceil(v) + 1)) for v, s in zip(high, (width, height), strict=True))
+    return Surface(
+        faces=np.concatenate((faces[drawn], index[tri])).astype(np.int32),
+        labels=np.concatenate((parts[drawn], np.full(len(tri), OUTSIDE, np.uint8))),
+        skirt=grid,
+        outline=outline,
+        follow=follow,
+        box=(left, top, max(right - left, 0), max(bottom - top, 0)),
+    )
+
+
+def _distance_outside(
+    kept: NDArray[np.int32], position: Float, grid: Float, low: Float, high: Float, iod: float
+) -> Float:
+    """Distance of `grid` points from the drawn mesh in inter-ocular distances."""
+    per_iod = 64.0  # resolution of the distance map
+    size = np.ceil((high - low) / iod * per_iod).astype(int) + 2
+    local = ((position - low) / iod * per_iod)[kept]
+    canvas = np.full((size[1], size[0]), 255, np.uint8)
+    cv2.fillPoly(canvas, list(np.round(local * 16).astype(np.int32)), 0, shift=4)
+    field = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / per_iod
+    at = np.round((grid - low) / iod * per_iod).astype(int)
+    at = np.clip(at, 0, size - 1)
+    return np.asarray(field[at[:, 1], at[:, 0]], np.float64)
+
+
+def _harmonic(
+    tri: NDArray[np.int32], n_out: int, n_in: int, position: Float, moving: NDArray[np.bool_]
+) -> Float:
+    """(S, n_out) weights of the graph-harmonic extension, zero at the outer rim."""
+    total = len(position)
+    pairs = np.concatenate((tri[:, :2], tri[:, 1:], tri[:, [2, 0]]))
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    length = np.linalg.norm(position[pairs[:, 0]] - position[pairs[:, 1]], axis=1)
+    weight = 1 / np.maximum(length, 0.2 * np.median(length))
+    graph = sparse.coo_matrix((weight, pairs.T), (total, total)).tocsr()
+    graph = graph + graph.T
+    free = np.concatenate((np.zeros(n_in, bool), moving))
+    follow = np.zeros((total - n_in, n_out))
+    if free.any():
+        laplacian = sparse.diags(np.asarray(graph.sum(1)).ravel()) - graph
+        solve = splu(laplacian[free][:, free].tocsc())
+        known = -laplacian[free][:, :n_out].toarray()
+        follow[moving] = solve.solve(known)
+    return follow
