@@ -20,6 +20,8 @@ __all__ = ["CAVITY", "EYES", "INTERIOR", "LIPS", "LOWER_TEETH", "OUTSIDE", "SKIN
            "TONGUE", "UPPER_TEETH", "Curves", "Topology", "topology"]  # fmt: skip
 
 SKIN, LIPS, CAVITY, UPPER_TEETH, LOWER_TEETH, TONGUE, SOCKET, LEFT_EYE, RIGHT_EYE = range(9)
+#: The arch is normalised to this radius (mm), so that tooth widths fit every model.
+ARCH_RADIUS = 30.0
 #: Label of the triangles that carry the motion outside the face.
 OUTSIDE = 9
 EYES = (SOCKET, LEFT_EYE, RIGHT_EYE)
@@ -138,7 +140,7 @@ def _rest(model: MorphableModel) -> NDArray[np.float32]:
         centre = tooth[:, 2].max() - radius
         angle = np.arctan2(tooth[:, 0], np.maximum(tooth[:, 2] - centre, 0.1 * radius))
         edge = tooth[:, 1].min() if up > 0 else tooth[:, 1].max()
-        rest[index, 0] = radius * angle
+        rest[index, 0] = ARCH_RADIUS * angle
         rest[index, 1] = (tooth[:, 1] - edge) * up
     return rest
 

@@ -1,0 +1,265 @@
+"""Draw one expression on a prepared photo.
+
+``s_new = s_orig + delta_s`` (Kollias et al., IJCV 2020, sec. 4.5): the gallery's
+motion is added to the fitted face; no identity of the gallery leaks in. The
+deformed mesh is rasterised, every pixel looks up the photo at the neutral
+projection of the surface point it sees, and lips, lids, teeth and eyes are drawn
+with 2 x 2 samples per pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.camera import project
+from synth.errors import ShapeError
+from synth.render.eyes import shade_eye
+from synth.render.light import relight
+from synth.render.mouth import (
+    LOWER_CROWN,
+    LOWER_EDGES,
+    LOWER_STEP,
+    UPPER_CROWN,
+    UPPER_EDGES,
+    UPPER_STEP,
+    shade_mouth,
+)
+from synth.render.raster import rasterise
+from synth.render.rig import FaceRig
+from synth.render.shade import average, shade_samples, shade_warp, vertex_normals
+from synth.render.topology import CAVITY, TONGUE, Curves
+
+__all__ = ["Rendered", "render"]
+
+Float = NDArray[np.float64]
+Box = tuple[int, int, int, int]
+_TEETH = (
+    np.stack((UPPER_EDGES, LOWER_EDGES)),
+    np.stack((UPPER_CROWN, LOWER_CROWN)),
+    np.stack((UPPER_STEP, LOWER_STEP)),
+)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One drawn face.
+
+    Attributes
+    ----------
+    pixels : (H, W, 3) uint8
+    mask : (H, W) bool
+        Pixels that were written; the others equal the photo.
+    landmarks : (68, 2) float64
+        Where the expression put the landmarks, pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    landmarks: Float
+
+
+@dataclass(frozen=True)
+class _Deformed:
+    """The mesh of one expression: positions, and what shading needs of it."""
+
+    points: Float  # (V + S, 3) pixels and depth
+    normals: Float  # (V, 3)
+    gain: Float  # (V + S,)
+    folds: NDArray[np.float32]  # (M, M, 3) ratio
+
+
+_NO_FOLDS = np.ones((2, 2, 3), np.float32)
+
+
+class _Timer:
+    """Adds up seconds per stage into a caller's dictionary."""
+
+    def __init__(self, profile: MutableMapping[str, float] | None) -> None:
+        self.profile, self.last = profile, perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = perf_counter()
+        if self.profile is not None:
+            self.profile[stage] = self.profile.get(stage, 0.0) + now - self.last
+        self.last = now
+
+
+def render(
+    rig: FaceRig,
+    weights: NDArray[np.float64],
+    seed: int = 0,
+    profile: MutableMapping[str, float] | None = None,
+) -> Rendered:
+    """The photo of `rig` with an expression.
+
+    Parameters
+    ----------
+    rig : FaceRig
+    weights : (52,) float
+        ARKit blendshape weights; all zero returns the photo unchanged.
+    seed : int
+        Reserved for drawn parameters; the mean face draws none.
+    profile : dict, optional
+        Seconds per stage are added to it.
+
+    Returns
+    -------
+    Rendered
+
+    Raises
+    ------
+    ShapeError
+        If `weights` has another shape or is not finite.
+    """
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != rig.fit.expression.shape or not np.isfinite(weights).all():
+        raise ShapeError(f"weights: expected {rig.fit.expression.shape} finite, got {weights.shape}")
+    out = rig.image.pixels.copy()
+    mask = np.zeros(out.shape[:2], bool)
+    if not weights.any():
+        at = project(rig.model.landmarks(rig.fit.vertices), rig.fit.camera)[:, :2]
+        return Rendered(out, mask, at)
+    timer = _Timer(profile)
+    state = _deform(rig, weights)
+    timer("deform")
+    _warp(rig, state, out, mask, timer)
+    _details(rig, state, out, mask)
+    timer("eyes and mouth")
+    corners = rig.model.faces[rig.model.landmark_faces]
+    at = (rig.model.landmark_bary[:, :, None] * state.points[corners][..., :2]).sum(1)
+    return Rendered(out, mask, at)
+
+
+def _deform(rig: FaceRig, weights: Float) -> _Deformed:
+    """Mesh and skirt of an expression, relit and with its folds."""
+    vertices = rig.fit.vertices + rig.model.offsets(weights)
+    seen = project(vertices, rig.fit.camera)
+    surface = rig.surface
+    motion = seen[surface.outline, :2] - rig.neutral[surface.outline, :2]
+    skirt = np.empty((len(surface.skirt), 3))
+    skirt[:, :2] = surface.skirt + surface.follow @ motion
+    skirt[:, 2] = seen[:, 2].max() + 50.0  # behind everything
+    normals = np.empty_like(vertices)
+    vertex_normals(vertices, rig.model.faces, rig.topology.corner_faces, normals)
+    gain = np.ones(len(rig.source))
+    if rig.settings.relight:
+        gain[: len(vertices)] = relight(rig.light, rig.normals, normals, rig.guard)
+    return _Deformed(np.concatenate((seen, skirt)), normals, gain, _NO_FOLDS)
+
+
+def _warp(
+    rig: FaceRig, state: _Deformed, out: NDArray[np.uint8], mask: NDArray[np.bool_], timer: _Timer
+) -> None:
+    """Skin and surroundings, one sample per pixel."""
+    surface = rig.surface
+    ids, bary, _ = rasterise(
+        state.points, surface.faces, surface.box, backend=rig.settings.backend
+    )
+    timer("rasterise")
+    shade_warp(
+        rig.image.pixels, out, mask, ids, bary, surface.faces, rig.carries, rig.source,
+        state.gain, rig.uv, state.folds, rig.mouth.lip, rig.visible, surface.box[0], surface.box[1],
+    )  # fmt: skip
+    timer("shade")
+
+
+def _details(
+    rig: FaceRig, state: _Deformed, out: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> None:
+    """Eyes and mouth, four samples per pixel, so that lids and lips have soft edges."""
+    surface, size = rig.surface, (rig.image.height, rig.image.width)
+    mouth_faces = (surface.labels >= CAVITY) & (surface.labels <= TONGUE)
+    jobs: list[tuple[Curves, int]] = []
+    if rig.settings.eyes:
+        jobs += [(rig.topology.lids[0], 0), (rig.topology.lids[1], 1)]
+    if rig.settings.mouth:
+        jobs += [(rig.topology.lips, -1)]
+    for curves, eye in jobs:
+        edge = np.concatenate((curves.upper, curves.lower))
+        old, new = rig.neutral[edge, :2], state.points[edge, :2]
+        moved = float(np.abs(new - old).max()) / rig.inter_ocular
+        box = _box(np.concatenate((old, new)), 0.02 * rig.inter_ocular + 2, size)
+        if moved < 1e-4 or box[2] < 1 or box[3] < 1:
+            continue
+        ids, bary, depth = rasterise(state.points, surface.faces, box, 2, rig.settings.backend)
+        wanted = mouth_faces if eye < 0 else rig.eye_faces
+        hit = wanted[ids] & (ids >= 0)
+        drawn = hit.reshape(box[3], 2, box[2], 2).any((1, 3))
+        if not drawn.any():
+            continue
+        samples = np.zeros((*ids.shape, 3), np.float32)
+        if eye < 0:
+            _draw_mouth(rig, state, box, ids, bary, depth, samples)
+        else:
+            _draw_eye(rig, state, eye, box, ids, moved, samples)
+        shade_samples(
+            rig.image.pixels, ids, bary, surface.faces, rig.carries, rig.source, state.gain,
+            rig.uv, state.folds, rig.mouth.lip, rig.visible, drawn, samples,
+        )  # fmt: skip
+        average(samples, drawn, out, mask, box[0], box[1])
+
+
+def _box(points: Float, pad: float, size: tuple[int, int]) -> Box:
+    """Whole pixels around `points`, clipped to the photo."""
+    left, top = (int(max(0, v)) for v in np.floor(points.min(0) - pad))
+    high = np.ceil(points.max(0) + pad).astype(int) + 1
+    return left, top, int(min(high[0], size[1]) - left), int(min(high[1], size[0]) - top)
+
+
+def _curve(points: Float, columns: Float) -> Float:
+    """Row of an edge at each column; beyond the corners the corner's row."""
+    order = np.argsort(points[:, 0], kind="stable")
+    return np.interp(columns, points[order, 0], points[order, 1])
+
+
+def _draw_eye(
+    rig: FaceRig,
+    state: _Deformed,
+    eye: int,
+    box: Box,
+    ids: NDArray[np.int32],
+    moved: float,
+    samples: NDArray[np.float32],
+) -> None:
+    ball, lids = rig.eyes[eye], rig.topology.lids[eye]
+    columns = ball.left + np.arange(ball.ball.shape[1], dtype=float)
+    share = min(moved / 0.012, 1.0)
+    shade_eye(
+        rig.image.pixels, ball.ball, ball.left, ball.top, ball.upper, ball.lower,
+        _curve(state.points[lids.upper, :2], columns), _curve(state.points[lids.lower, :2], columns),
+        ids, rig.eye_faces, box[0], box[1], rig.inter_ocular, share * share * (3 - 2 * share), samples,
+    )  # fmt: skip
+
+
+def _draw_mouth(
+    rig: FaceRig,
+    state: _Deformed,
+    box: Box,
+    ids: NDArray[np.int32],
+    bary: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    samples: NDArray[np.float32],
+) -> None:
+    lips, iod = rig.topology.lips, rig.inter_ocular
+    columns = box[0] + (np.arange(2 * box[2]) + 0.5) / 2 - 0.5
+    upper = _curve(state.points[lips.upper, :2], columns)
+    lower = _curve(state.points[lips.lower, :2], columns)
+    # The neutral seam, carried sideways with the corners of the mouth.
+    ends = lips.upper[[0, -1]]
+    back = np.interp(columns, state.points[ends, 0], rig.neutral[ends, 0])
+    old_upper = _curve(rig.neutral[lips.upper, :2], back)
+    old_lower = _curve(rig.neutral[lips.lower, :2], back)
+    opening = ((lower - upper) - np.maximum(old_lower - old_upper, 0)) / iod
+    seam = (old_upper + old_lower) / 2 - (upper + lower) / 2
+    colours = rig.mouth
+    shade_mouth(
+        rig.image.pixels, ids, bary, rig.surface.faces, rig.surface.labels, rig.topology.rest,
+        state.normals, depth, float(np.median(state.points[lips.upper, 2])), upper, lower, opening,
+        seam, box[0], box[1], iod,
+        np.stack((colours.tooth, colours.gum, colours.tongue, colours.cavity)), *_TEETH, samples,
+    )  # fmt: skip

@@ -1,0 +1,209 @@
+"""`FaceRig`: everything about a photo that all of its targets share.
+
+Built once per photo: neutral projections, the drawn surface with its skirt, the
+light, the completed eyeballs and the mouth's colours. `synth.render.face.render`
+then needs only expression weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.camera import project, view_directions
+from synth.render.eyes import Eye, complete_eye
+from synth.render.folds import FoldMaps, fold_maps
+from synth.render.light import Light, fit_light
+from synth.render.mouth import MouthColours, mouth_colours
+from synth.render.raster import rasterise
+from synth.render.settings import RenderSettings
+from synth.render.shade import vertex_normals
+from synth.render.surface import Surface, build_surface
+from synth.render.topology import EYES, LIPS, OUTSIDE, SKIN, Topology, topology
+from synth.types import FaceImage, Fit, Landmarks
+
+if TYPE_CHECKING:
+    from synth.morphable.model import MorphableModel
+
+__all__ = ["FaceRig", "build_rig"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FaceRig:
+    """A photo ready to be re-expressed.
+
+    Attributes
+    ----------
+    image : FaceImage
+    landmarks : Landmarks
+    fit : Fit
+    model : MorphableModel
+    settings : RenderSettings
+    topology : Topology
+    surface : Surface
+    neutral : (V, 3) float64
+        Projection of the fitted mesh: x, y in pixels, depth in mm.
+    source : (V + S, 2) float64
+        Neutral pixel positions of mesh and skirt vertices.
+    normals : (V, 3) float64
+        Neutral unit normals, model space.
+    guard : (V,) float64
+        Where relighting is trusted (0..1).
+    visible : (V + S,) float64
+        1 where the photo shows the vertex.
+    uv : (V + S, 2) float64
+        Texture coordinates; -1 on the skirt.
+    carries : (F,) bool
+        Triangles that carry the photo.
+    eye_faces : (F,) bool
+        Triangles of the eyeballs and sockets.
+    light : Light
+    eyes : tuple of Eye
+        Right, left of the subject.
+    mouth : MouthColours
+    folds : FoldMaps or None
+    """
+
+    image: FaceImage
+    landmarks: Landmarks
+    fit: Fit
+    model: MorphableModel
+    settings: RenderSettings
+    topology: Topology
+    surface: Surface
+    neutral: Float
+    source: Float
+    normals: Float
+    guard: Float
+    visible: Float
+    uv: Float
+    carries: NDArray[np.bool_]
+    eye_faces: NDArray[np.bool_]
+    light: Light
+    eyes: tuple[Eye, Eye]
+    mouth: MouthColours
+    folds: FoldMaps | None
+
+    @property
+    def inter_ocular(self) -> float:
+        """Distance between the outer eye corners in pixels."""
+        return self.landmarks.inter_ocular
+
+
+def build_rig(
+    image: FaceImage,
+    landmarks: Landmarks,
+    fit: Fit,
+    model: MorphableModel,
+    settings: RenderSettings | None = None,
+) -> FaceRig:
+    """Everything about a photo that all of its targets share.
+
+    Parameters
+    ----------
+    image : FaceImage
+    landmarks : Landmarks
+        Of the face that `fit` describes.
+    fit : Fit
+    model : MorphableModel
+    settings : RenderSettings, optional
+
+    Raises
+    ------
+    SkipPhoto
+        ``FIT_FAILED`` when almost nothing of the face can be seen.
+    """
+    settings = settings or RenderSettings()
+    topo = topology(model)
+    points, iod = landmarks.points, landmarks.inter_ocular
+    neutral = project(fit.vertices, fit.camera)
+    normals = np.empty_like(fit.vertices)
+    vertex_normals(fit.vertices, model.faces, topo.corner_faces, normals)
+    facing = (normals * view_directions(fit.vertices, fit.camera)).sum(1)
+    nose = int(model.faces[model.landmark_faces[30]][model.landmark_bary[30].argmax()])
+    surface = build_surface(
+        model.faces,
+        model.parts,
+        neutral[:, :2],
+        facing,
+        landmarks,
+        (image.height, image.width),
+        nose,
+        settings.reach,
+    )
+    count = len(surface.skirt)
+    seen = _visible(model, neutral, iod)
+    skin = np.zeros(len(neutral), bool)
+    skin[np.unique(model.faces[model.parts == SKIN])] = True
+    eyes_at = np.concatenate([np.concatenate((c.upper, c.lower)) for c in topo.lids])
+    guard = _guard(neutral[:, :2], neutral[eyes_at, :2], facing, iod)
+    inside = _face_core(points, iod, neutral[:, :2])
+    light = fit_light(
+        image.pixels, neutral[:, :2], normals, (skin & inside & (facing > 0.3) & (seen > 0.5)) * 1.0
+    )
+    curves = [[neutral[c, :2] for c in (lid.upper, lid.lower)] for lid in topo.lids]
+    return FaceRig(
+        image=image,
+        landmarks=landmarks,
+        fit=fit,
+        model=model,
+        settings=settings,
+        topology=topo,
+        surface=surface,
+        neutral=neutral,
+        source=np.concatenate((neutral[:, :2], surface.skirt)),
+        normals=normals,
+        guard=guard,
+        visible=np.concatenate((seen, np.ones(count))),
+        uv=np.concatenate((model.uv, np.full((count, 2), -1.0))).astype(np.float64),
+        carries=np.isin(surface.labels, (SKIN, LIPS, OUTSIDE)),
+        eye_faces=np.isin(surface.labels, EYES),
+        light=light,
+        eyes=(
+            complete_eye(image.pixels, *curves[0], iod),
+            complete_eye(image.pixels, *curves[1], iod),
+        ),
+        mouth=mouth_colours(image.pixels, points, light),
+        folds=fold_maps() if settings.folds else None,
+    )
+
+
+def _visible(model: MorphableModel, neutral: Float, iod: float) -> Float:
+    """(V,) 1 where nothing of the mesh lies in front of the vertex in the neutral photo."""
+    scale = 160.0 / iod  # resolution of the depth map: 160 px between the eye corners
+    low = neutral[:, :2].min(0)
+    local = neutral.copy()
+    local[:, :2] = (neutral[:, :2] - low) * scale
+    width, height = np.ceil(local[:, :2].max(0)).astype(int) + 1
+    _, _, depth = rasterise(local, model.faces, (0, 0, int(width), int(height)))
+    at = np.round(local[:, :2]).astype(int)
+    nearest = np.full(len(neutral), -np.inf)
+    for dx, dy in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
+        x = np.clip(at[:, 0] + dx, 0, width - 1)
+        y = np.clip(at[:, 1] + dy, 0, height - 1)
+        found = np.where(depth[y, x] < 1e20, depth[y, x], -np.inf)
+        nearest = np.maximum(nearest, found)
+    # 3 mm of tolerance: a vertex is no farther behind its own surface than that.
+    return (neutral[:, 2] < nearest + 3.0).astype(float)
+
+
+def _guard(position: Float, lid_edge: Float, facing: Float, iod: float) -> Float:
+    """Relighting fades out at the lids, where normals swing, and at the grazing rim."""
+    from scipy.spatial import cKDTree
+
+    distance = cKDTree(lid_edge).query(position)[0] / iod
+    near = np.clip((distance - 0.03) / 0.10, 0, 1)
+    rim = np.clip((facing - 0.25) / 0.25, 0, 1)
+    return near * rim
+
+
+def _face_core(points: Float, iod: float, position: Float) -> NDArray[np.bool_]:
+    """Vertices between brows and chin."""
+    low = points.min(0) - 0.1 * iod
+    high = points.max(0) - (0, 0.05 * iod)
+    return ((position > low) & (position < high)).all(1)
