@@ -290,9 +290,12 @@ class Sample:
     record : Record
     mask : (H, W) bool
         Pixels that may differ from the photo; all others are bit-identical.
+    alpha : (H, W) uint8 or None
+        The photo's own alpha channel.
     """
 
     image: UInt8
     target: VA
     record: Record
     mask: NDArray[np.bool_]
+    alpha: UInt8 | None = None
