@@ -1,0 +1,259 @@
+"""Galleries on disk: the ``.npz`` contract, and CSV files of annotated samples.
+
+The records and the two lookups themselves are in `synth.expressions.gallery`.
+
+A gallery file is an ``.npz`` (no pickles) with
+
+=====================  ==============  ====================================================
+array                  shape           content
+=====================  ==============  ====================================================
+``format``             ()              the string ``synth-gallery-1``
+``names``              (52,)           ARKit blendshape names, in any order
+``class_va``           (K, 2)          class centres; row 0 is (0, 0)
+``class_weights``      (K, 52)         mean face of each class, 0 to 1.1; row 0 is all zero
+``class_count``        (K,)            samples per class, at least 1
+``class_sd``           (K, 52)         optional: spread over people
+``radial_exponent``    (52,)           optional: growth along a ray, 1 or more (default 1.2)
+``limit``              (52,)           optional: largest weight (default 1)
+``bandwidth``          ()              optional: smoothing kernel in VA (default .06)
+``components``         (P, 52)         optional: how people of one class differ
+``component_sd``       (K, P)          optional
+``expression_names``   (E,)            optional: basic expressions with own samples
+``expression_va``      (E, 2)          with them: VA of the full expression
+``expression_weights`` (E, 52)         with them: mean face
+``expression_sd``      (E, 52)         with them: spread
+``expression_samples`` (E, M, 52)      with them, optional: uint8, weight * 255
+``sample_weights``     (N, 52)         optional: uint8, weight * 255
+``sample_va``          (N, 2)          with it
+``sample_class``       (N,)            with it
+``sample_style``       (N,)            with it
+=====================  ==============  ====================================================
+
+A CSV file has the columns ``valence``, ``arousal`` and the 52 blendshape names
+(0 to 1), one annotated sample a line; it is clustered with Ward's method when
+it is loaded.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.affect import EXPRESSIONS
+from synth.errors import AssetError, ShapeError
+from synth.expressions.arkit import NAMES
+from synth.expressions.clusters import class_statistics, ward_classes, within_class_components
+from synth.expressions.gallery import CEILING, BasicExpression, Gallery, Samples
+from synth.types import VA
+
+__all__ = ["FORMAT", "load_gallery", "npz_bytes", "write_npz"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+FORMAT = "synth-gallery-1"
+#: For galleries that do not say: mouths open later than they move, so above 1.
+DEFAULT_EXPONENT = 1.2
+DEFAULT_BANDWIDTH = 0.06
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def load_gallery(path: str | Path) -> Gallery:
+    """The gallery in an ``.npz`` file, or the classes of a ``.csv`` file of samples.
+
+    Raises
+    ------
+    AssetError
+        If the file is missing, damaged or does not keep the contract above.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".csv":
+            return _from_csv(path)
+        with np.load(path, allow_pickle=False) as archive:
+            return _from_arrays({key: archive[key] for key in archive.files})
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        reason = f"no array {error}" if isinstance(error, KeyError) else str(error)
+        raise AssetError(
+            f"gallery: expected a gallery (.npz or .csv) in {path}, got {reason}; restore the "
+            "file, or build it with python -m synth.expressions.build"
+        ) from error
+
+
+def npz_bytes(arrays: Arrays) -> bytes:
+    """A compressed ``.npz`` whose bytes depend on the arrays alone (no time stamps)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=9)
+    return buffer.getvalue()
+
+
+def write_npz(path: str | Path, arrays: Arrays) -> None:
+    """Write `npz_bytes` to a temporary name, then move it into place."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(npz_bytes(arrays))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
+    if str(data["format"]) != FORMAT:
+        raise ValueError(f"format {data['format']}, expected {FORMAT}")
+    order = _order([str(name) for name in data["names"]])
+    classes = len(data["class_va"])
+    va = _numbers(data, "class_va", (classes, 2), -1, 1)
+    weights = _numbers(data, "class_weights", (classes, 52), 0, CEILING)[:, order]
+    if classes < 2 or va[0].any() or weights[0].any():
+        raise ValueError("class 0 that is not the zero face at (0, 0), or no other class")
+    if not np.any(va[1:], axis=1).all() or np.hypot(va[:, 0], va[:, 1]).max() > 1 + 1e-6:
+        raise ValueError("class centres at neutral or outside the unit disc")
+    count = _numbers(data, "class_count", (classes,), 1, np.inf).astype(np.int64)
+    parts = len(data["components"]) if "components" in data else 0
+    no_components = {"components": np.zeros((0, 52)), "component_sd": np.zeros((classes, 0))}
+    data = {
+        "class_sd": np.zeros((classes, 52)),
+        "radial_exponent": np.full(52, DEFAULT_EXPONENT),
+        "limit": np.ones(52),
+        "bandwidth": np.array(DEFAULT_BANDWIDTH),
+        **no_components,
+        **data,
+    }
+    return Gallery(
+        names=NAMES,
+        class_va=va,
+        class_weights=weights,
+        class_sd=_numbers(data, "class_sd", (classes, 52), 0, np.inf)[:, order],
+        class_count=count,
+        exponent=_numbers(data, "radial_exponent", (52,), 1, 10)[order],
+        limit=_numbers(data, "limit", (52,), 0, np.inf)[order],
+        bandwidth=float(_numbers(data, "bandwidth", (), 1e-3, 2)),
+        components=_numbers(data, "components", (parts, 52))[:, order],
+        component_sd=_numbers(data, "component_sd", (classes, parts), 0, np.inf),
+        expressions=_expressions(data, order),
+        samples=_samples(data, order, classes),
+    )
+
+
+def _expressions(
+    data: dict[str, NDArray[Any]], order: NDArray[np.int64]
+) -> Mapping[str, BasicExpression]:
+    if "expression_names" not in data:
+        return MappingProxyType({})
+    n = len(data["expression_names"])
+    va = _numbers(data, "expression_va", (n, 2), -1, 1)
+    weights = _numbers(data, "expression_weights", (n, 52), 0, CEILING)[:, order]
+    sd = _numbers(data, "expression_sd", (n, 52), 0, np.inf)[:, order]
+    samples: NDArray[Any] | None = data.get("expression_samples")
+    if samples is not None and (samples.dtype != np.uint8 or samples.shape[::2] != (n, 52)):
+        raise ValueError(f"expression_samples {samples.dtype} {samples.shape}")
+    found = {}
+    for i, name in enumerate(str(text) for text in data["expression_names"]):
+        if name not in EXPRESSIONS:
+            raise ValueError(f"expression_names with {name!r}, expected {', '.join(EXPRESSIONS)}")
+        own = None if samples is None else samples[i][:, order]
+        size = 1 if own is None else len(own)
+        point = VA(float(va[i, 0]), float(va[i, 1]))
+        found[name] = BasicExpression(point, weights[i], sd[i], size, own)
+    return MappingProxyType(found)
+
+
+def _samples(
+    data: dict[str, NDArray[Any]], order: NDArray[np.int64], classes: int
+) -> Samples | None:
+    if "sample_weights" not in data:
+        return None
+    weights = data["sample_weights"]
+    n = len(weights)
+    if weights.dtype != np.uint8 or weights.shape != (n, 52):
+        raise ValueError(f"sample_weights {weights.dtype} {weights.shape}, expected uint8 (N, 52)")
+    return Samples(
+        weights=weights[:, order],
+        va=_numbers(data, "sample_va", (n, 2), -1, 1),
+        class_index=_numbers(data, "sample_class", (n,), 0, classes - 1).astype(np.int64),
+        style=_numbers(data, "sample_style", (n,), 0, np.inf).astype(np.int64),
+    )
+
+
+def _order(names: list[str]) -> NDArray[np.int64]:
+    """Positions in the file of the blendshapes in our order."""
+    if sorted(names) != sorted(NAMES):
+        odd = sorted(set(names) ^ set(NAMES))
+        raise ValueError(f"names other than the 52 of ARKit ({', '.join(odd) or 'repeated'})")
+    return np.array([names.index(name) for name in NAMES])
+
+
+def _numbers(
+    data: dict[str, NDArray[Any]],
+    key: str,
+    shape: tuple[int, ...],
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> NDArray[np.float64]:
+    array = np.asarray(data[key], np.float64)
+    if array.shape != shape:
+        raise ValueError(f"{key} of shape {array.shape}, expected {shape}")
+    if not np.isfinite(array).all() or (array < low - 1e-6).any() or (array > high + 1e-6).any():
+        raise ValueError(f"{key} with values that are not finite or outside [{low:g}, {high:g}]")
+    return array
+
+
+def _from_csv(path: Path) -> Gallery:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = ["valence", "arousal", *NAMES]
+        missing = [name for name in columns if name not in (reader.fieldnames or [])]
+        if missing:
+            raise ValueError(f"no column {', '.join(missing[:5])}")
+        rows = []
+        for row in reader:
+            try:
+                rows.append([float(row[name]) for name in columns])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"line {reader.line_num}: {error}") from None
+    table = np.array(rows, np.float64).reshape(-1, len(columns))
+    va, weights = table[:, :2], table[:, 2:]
+    if not np.isfinite(table).all() or (np.hypot(va[:, 0], va[:, 1]) > 1 + 1e-9).any():
+        raise ValueError("valence and arousal outside the unit disc, or numbers not finite")
+    if (weights < 0).any() or (weights > CEILING).any():
+        raise ValueError(f"blendshape weights outside [0, {CEILING}]")
+    try:
+        label = ward_classes(va)
+    except ShapeError as error:
+        raise ValueError(str(error)) from None
+    classes = class_statistics(va, weights, label)
+    basis, sd, _ = within_class_components(weights, label)
+    return Gallery(
+        names=NAMES,
+        class_va=classes.va,
+        class_weights=classes.weights,
+        class_sd=classes.sd,
+        class_count=classes.count,
+        exponent=np.full(52, DEFAULT_EXPONENT),
+        limit=np.ones(52),
+        bandwidth=DEFAULT_BANDWIDTH,
+        components=basis,
+        component_sd=sd,
+        samples=Samples(
+            np.round(np.clip(weights, 0, 1) * 255).astype(np.uint8),
+            va,
+            label,
+            np.zeros(len(va), np.int64),
+        ),
+    )
