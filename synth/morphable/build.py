@@ -50,7 +50,13 @@ HELPERS = {
     "helper-l-eye": LEFT_EYE,
     "helper-r-eye": RIGHT_EYE,
 }
-SEGMENTS = {"head": SKIN, "body": SKIN, "eye_cavity.L": SOCKET, "eye_cavity.R": SOCKET, "mouth_cavity": CAVITY}
+SEGMENTS = {
+    "head": SKIN,
+    "body": SKIN,
+    "eye_cavity.L": SOCKET,
+    "eye_cavity.R": SOCKET,
+    "mouth_cavity": CAVITY,
+}
 FACE_TARGETS = (
     "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose",
 )  # fmt: skip
@@ -64,15 +70,18 @@ class Settings:
 
     identities: int = 10_000
     seed: int = 20
-    local_sigma: float = 0.17
-    ear_sigma: float = 0.10
+    local_sigma: float = 0.20
+    ear_sigma: float = 0.12
     side_sigma: float = 0.04
     variance: float = 0.995
     max_modes: int = 100
     interpupillary: float = 63.0
     crop_below: float = -165.0
     crop_behind: float = -104.0
-    upper_teeth_down: float = 4.0
+    upper_teeth_down: float = 3.0
+    lower_teeth_back: float = 1.5
+    tongue_down: float = 4.0
+    lip_overlap: float = 0.3
     uv_axis_behind: float = 69.0
     uv_pixels_between_eyes: float = 195.0
 
@@ -137,10 +146,17 @@ def build(settings: Settings, cache: Path | None = None) -> dict[str, NDArray[An
     vertices, faces, parts, mirror = _reindex(head, kept)
     mean = mean[vertices]
     names, expressions = _blendshapes(head, scale)
-    _lower_upper_teeth(mean, faces, parts, settings)
+    expressions = expressions[:, vertices]
+    _place_teeth(mean, faces, parts, settings)
+    _close_lips(mean, faces, parts, expressions[names.index("jawOpen"), :, 1], settings)
+    mean = _symmetric(mean, mirror)
+    _fit_blink(mean, faces, parts, mirror, names, expressions)
     modes, sigma, share = principal_modes(aligned[:, vertices], mirror, scale, settings)
-    uv = cylindrical_uv(mean, settings)
     landmark_faces, landmark_bary = load_landmarks(len(faces))
+    if LANDMARK_FILE.exists():
+        eyes = np.einsum("lc,lcd->ld", landmark_bary, mean[faces[landmark_faces]])[[36, 45]]
+        mean -= eyes.mean(0) * (0, 1, 1)
+    uv = cylindrical_uv(mean, settings)
     contour = contour_paths(mean, faces, parts, mirror, landmark_faces, landmark_bary)
     meta = {
         "name": "anny_face",
@@ -158,7 +174,7 @@ def build(settings: Settings, cache: Path | None = None) -> dict[str, NDArray[An
         "mean": mean.astype(np.float32),
         "modes": modes.astype(np.float16),
         "sigma": sigma.astype(np.float32),
-        "blendshapes": expressions[:, vertices].astype(np.float16),
+        "blendshapes": expressions.astype(np.float16),
         "blendshape_names": np.array(names),
         "faces": faces.astype(np.uint16),
         "parts": parts.astype(np.uint8),
@@ -212,6 +228,8 @@ def load_head(cache: Path | None = None) -> Head:
         quads.append(groups[name]["face_vertex_indices"].numpy())
         quad_parts.append(np.full(len(quads[-1]), part))
     faces, parts = split_quads(np.concatenate(quads), np.concatenate(quad_parts), base, mirror)
+
+    parts = _fill_notches(faces, _symmetric_lips(faces, parts, mirror))
 
     targets, labels, mask = _load_targets(base, cache)
     used = np.unique(faces)
@@ -267,6 +285,30 @@ def split_quads(
         chosen[frozenset(quad)] = frozenset((a, c) if along_ac else (b, d))
         triangles += [(a, b, c), (a, c, d)] if along_ac else [(a, b, d), (b, c, d)]
     return np.array(triangles), np.repeat(parts, 2)
+
+
+def _symmetric_lips(
+    faces: NDArray[np.int64], parts: NDArray[np.int64], mirror: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Parts where a skin triangle belongs to the lips if its mirror image does."""
+    lips = {frozenset(face) for face in mirror[faces[parts == LIPS]].tolist()}
+    found = np.array([frozenset(face) in lips for face in faces.tolist()])
+    return np.where((parts == SKIN) & found, LIPS, parts)
+
+
+def _fill_notches(faces: NDArray[np.int64], parts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Parts with each skin triangle between two lip triangles given to the lips."""
+    parts = parts.copy()
+    edges = np.sort(np.stack([faces, np.roll(faces, -1, 1)], 2), axis=2).reshape(-1, 2)
+    _, edge = np.unique(edges, axis=0, return_inverse=True)
+    edge = edge.reshape(-1, 3)
+    while True:
+        on_lip_edge = np.zeros(edge.max() + 1, bool)
+        on_lip_edge[edge[parts == LIPS].ravel()] = True
+        notches = (parts == SKIN) & (on_lip_edge[edge].sum(1) >= 2)
+        if not notches.any():
+            return parts
+        parts[notches] = LIPS
 
 
 def _segment(root: Path, corner_uv: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -520,9 +562,7 @@ def _truncated_svd(
 # ---------------------------------------------------------------- from base units to the asset
 
 
-def _symmetric(
-    positions: NDArray[np.float64], mirror: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _symmetric(positions: NDArray[np.float64], mirror: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean of the positions and their mirror image."""
     return (positions + positions[mirror] * FLIP) / 2
 
@@ -592,14 +632,112 @@ def _blendshapes(head: Head, scale: float) -> tuple[list[str], NDArray[np.float6
     return names, (shapes + shapes[partner][:, head.mirror] * FLIP) / 2
 
 
-def _lower_upper_teeth(
+def _place_teeth(
     mean: NDArray[np.float64],
     faces: NDArray[np.int64],
     parts: NDArray[np.int64],
     settings: Settings,
 ) -> None:
-    """Move the upper teeth down in place: the base mesh has them too high for a smile."""
+    """Move teeth and tongue in place to where they are in people.
+
+    In the base mesh the upper teeth sit too high for a smile, both rows meet
+    edge to edge, and the tongue fills the mouth up to the palate.
+    """
     mean[_vertices_of(faces, parts, UPPER_TEETH), 1] -= settings.upper_teeth_down
+    mean[_vertices_of(faces, parts, LOWER_TEETH), 2] -= settings.lower_teeth_back
+    mean[_vertices_of(faces, parts, TONGUE)] -= (0, settings.tongue_down, settings.lower_teeth_back)
+
+
+def lip_rings(
+    faces: NDArray[np.int64], parts: NDArray[np.int64], count: int = 3
+) -> list[NDArray[np.int64]]:
+    """Rings of lip vertices outwards from the border of the mouth cavity.
+
+    The second ring is where closed lips touch.
+    """
+    lips = faces[parts == LIPS]
+    rings = [np.intersect1d(np.unique(lips), _vertices_of(faces, parts, CAVITY))]
+    seen = rings[0]
+    for _ in range(count - 1):
+        touching = np.unique(lips[np.isin(lips, rings[-1]).any(1)])
+        rings.append(np.setdiff1d(touching, seen))
+        seen = np.union1d(seen, rings[-1])
+    return rings
+
+
+def _close_lips(
+    mean: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    parts: NDArray[np.int64],
+    drop: NDArray[np.float64],
+    settings: Settings,
+) -> None:
+    """Let the lips of the mean touch all along the slit, in place.
+
+    `drop` is the vertical motion under jawOpen: it tells upper from lower lip.
+    """
+    x = np.abs(mean[:, 0])
+    rings = [ring[mean[ring, 0] > -1e-3] for ring in lip_rings(faces, parts)[1:]]
+    grid = np.linspace(0, max(x[ring].max() for ring in rings), 60)
+    slit = np.concatenate(rings)
+    near = np.abs(x[slit] - grid[:, None]) < 2.5
+    lowest = np.array([drop[slit[n]].min() for n in near])
+    highest = np.array([drop[slit[n]].max() for n in near])
+    # +1 on the upper lip, -1 on the lower, fading where they meet in the corner
+    side = 2 * drop - np.interp(x, grid, lowest) - np.interp(x, grid, highest)
+    side = np.clip(side / np.maximum(np.interp(x, grid, highest - lowest), 6.0), -1, 1)
+
+    bottom, top = np.full(60, np.inf), np.full(60, -np.inf)
+    for ring in rings:
+        for sign in (1, -1):
+            arc = ring[side[ring] * sign > 0]
+            arc = arc[x[arc].argsort()]
+            height = np.interp(grid, x[arc], mean[arc, 1])
+            bottom, top = (
+                (np.minimum(bottom, height), top) if sign > 0 else (bottom, np.maximum(top, height))
+            )
+    needed = np.maximum(bottom - top + settings.lip_overlap, 0)
+    reach = (mean[:, 1] - np.interp(x, grid, (bottom + top) / 2)) / 4.0
+    moving = np.zeros(len(mean), bool)
+    moving[_vertices_of(faces, parts, SKIN, LIPS, CAVITY)] = True
+    moving &= mean[:, 2] > mean[slit, 2].min() - 6
+    motion = side * np.exp(-(reach**2)) * np.interp(x, grid, needed, right=0) / 2
+    mean[moving, 1] -= motion[moving]
+
+
+def _fit_blink(
+    mean: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    parts: NDArray[np.int64],
+    mirror: NDArray[np.int64],
+    names: list[str],
+    expressions: NDArray[np.float64],
+    overlap: float = 0.15,
+) -> None:
+    """Scale the blinks, in place, so that the lids of the mean just meet at weight 1.
+
+    The targets are made for the wide eyes of the base mesh; on the mean face
+    the upper lid would sink through the lower one. The scale varies along the lid.
+    """
+    blink = expressions[names.index("eyeBlinkLeft")]
+    edge = np.intersect1d(_vertices_of(faces, parts, SKIN), _vertices_of(faces, parts, SOCKET))
+    edge = edge[mean[edge, 0] > 0]
+    inner, outer = edge[mean[edge, 0].argmin()], edge[mean[edge, 0].argmax()]
+    grid = np.linspace(mean[inner, 0], mean[outer, 0], 40)
+    chord = np.interp(mean[edge, 0], mean[[inner, outer], 0], mean[[inner, outer], 1])
+    height, motion = [], []
+    for above in (True, False):
+        arc = edge[(mean[edge, 1] > chord) == above]
+        arc = np.unique(np.concatenate([arc, [inner, outer]]))
+        arc = arc[mean[arc, 0].argsort()]
+        height.append(np.interp(grid, mean[arc, 0], mean[arc, 1]))
+        motion.append(np.interp(grid, mean[arc, 0], blink[arc, 1]))
+    gap, closing = height[0] - height[1] + overlap, motion[1] - motion[0]
+    scale = (gap + 0.5) / (np.maximum(closing, 0) + 0.5)
+    kernel = np.exp(-((np.arange(-6, 7) / 3.0) ** 2))
+    scale = np.convolve(np.pad(scale, 6, "edge"), kernel / kernel.sum(), "valid")
+    blink *= np.interp(mean[:, 0], grid, scale)[:, None]
+    expressions[names.index("eyeBlinkRight")] = blink[mirror] * FLIP
 
 
 def cylindrical_uv(mean: NDArray[np.float64], settings: Settings) -> NDArray[np.float64]:
@@ -619,8 +757,9 @@ def cylindrical_uv(mean: NDArray[np.float64], settings: Settings) -> NDArray[np.
     """
     depth = mean[:, 2] + settings.uv_axis_behind
     angle = np.arctan2(mean[:, 0], depth)
-    corner = float(np.abs(mean[np.argmin(np.abs(mean[:, 1]) + np.abs(mean[:, 2])), 0]))
-    per_radian = settings.uv_pixels_between_eyes / 512 / (2 * np.arctan2(corner, settings.uv_axis_behind))
+    corner = float(np.abs(mean[np.argmin(np.hypot(mean[:, 1], mean[:, 2])), 0]))
+    eyes = 2 * np.arctan2(corner, settings.uv_axis_behind)
+    per_radian = settings.uv_pixels_between_eyes / 512 / eyes
     radius = float(np.median(np.hypot(mean[:, 0], depth)[(depth > 0) & (np.abs(angle) < 0.5)]))
     u = 0.5 + angle * per_radian
     height = -mean[:, 1] * per_radian / radius
@@ -699,9 +838,7 @@ def contour_paths(
     return paths
 
 
-def _vertex_normals(
-    vertices: NDArray[np.float64], faces: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _vertex_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
     """Unit normals, area-weighted."""
     corners = vertices[faces]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -752,9 +889,7 @@ def _trace(
     return walks[0], walks[1]
 
 
-def _before_rising(
-    path: list[int], height: NDArray[np.float64], limit: float
-) -> list[int]:
+def _before_rising(path: list[int], height: NDArray[np.float64], limit: float) -> list[int]:
     """The beginning of a path, until it stands out again: the ear, or the neck."""
     lowest = np.inf
     for i, vertex in enumerate(path):
@@ -787,7 +922,8 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             content = io.BytesIO()
-            np.lib.format.write_array(content, np.asarray(arrays[name], order="C"), allow_pickle=False)
+            array = np.asarray(arrays[name], order="C")
+            np.lib.format.write_array(content, array, allow_pickle=False)
             archive.writestr(entry, content.getvalue())
     return buffer.getvalue()
 

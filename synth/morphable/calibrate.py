@@ -119,7 +119,7 @@ def landmark_tracks(model: MorphableModel) -> list[Track]:
     centre = model.mean[model.faces].mean(1)
     frontal = np.flatnonzero(outside & (centre[:, 2] > -85) & (centre[:, 1] > -115))
     lids = _border(model, part["skin"], part["eye_socket"])
-    inner = _border(model, part["lips"], part["mouth_cavity"])
+    inner = _slit(model, part["lips"], part["mouth_cavity"])
     vermilion = _border(model, part["lips"], part["skin"])
     tracks = [Track(frontal, model.faces[frontal].astype(np.int64))] * 68
     for side, first in ((-1, 36), (1, 42)):
@@ -152,6 +152,18 @@ def _border(model: MorphableModel, one: int, other: int) -> tuple[Ints, Ints]:
     return np.array(faces), np.array(edges)
 
 
+def _slit(model: MorphableModel, lips: int, cavity: int) -> tuple[Ints, Ints]:
+    """The line where closed lips touch: one ring outwards from the mouth cavity."""
+    faces = model.faces.astype(np.int64)
+    strip = np.flatnonzero(model.parts == lips)
+    seam = np.isin(faces, np.unique(faces[model.parts == cavity]))
+    strip = strip[seam[strip].sum(1) == 1]
+    edges = [[*np.sort(f[~s]), 0] for f, s in zip(faces[strip], seam[strip], strict=True)]
+    flat = np.array(edges)
+    flat[:, 2] = flat[:, 1]
+    return strip, flat
+
+
 def _where(border: tuple[Ints, Ints], keep: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     return border[0][keep], border[1][keep]
 
@@ -174,7 +186,8 @@ def _arcs(model: MorphableModel, border: tuple[Ints, Ints]) -> list[tuple[Ints, 
     result = []
     for path in halves:
         edges = {frozenset(pair) for pair in zip(path, path[1:], strict=False)}
-        result.append(_where(border, np.array([frozenset(e[:2]) in edges for e in border[1].tolist()])))
+        on_path = [frozenset(edge[:2]) in edges for edge in border[1].tolist()]
+        result.append(_where(border, np.array(on_path)))
     return result
 
 
@@ -218,9 +231,7 @@ def snap(model: MorphableModel, track: Track, target: Floats) -> tuple[int, Floa
     return face, np.array(ordered, dtype=np.float64)
 
 
-def snap_all(
-    model: MorphableModel, tracks: list[Track], targets: Floats
-) -> tuple[Ints, Floats]:
+def snap_all(model: MorphableModel, tracks: list[Track], targets: Floats) -> tuple[Ints, Floats]:
     """All 68 landmarks snapped to their tracks, made exactly symmetric."""
     targets = (targets + targets[MIRROR_68] * (-1, 1, 1)) / 2
     faces, bary = np.zeros(68, np.int64), np.zeros((68, 3))
@@ -393,7 +404,8 @@ class Detector:
             return None
         box = max(boxes, key=lambda b: b.area())
         edges = [int(e / scale) for e in (box.left(), box.top(), box.right(), box.bottom())]
-        return np.array([[p.x, p.y] for p in self._predict(image, self._box(*edges)).parts()], float)
+        found = self._predict(image, self._box(*edges)).parts()
+        return np.array([[p.x, p.y] for p in found], dtype=np.float64)
 
 
 # ---------------------------------------------------------------- second pass: photos
@@ -525,8 +537,8 @@ def report(title: str, fits: list[PhotoFit]) -> None:
     error = np.stack([np.linalg.norm(f.residual, axis=1) for f in fits])
     groups = "  ".join(f"{name} {100 * error[:, part].mean():.2f}" for name, part in GROUPS.items())
     spread = np.sqrt(np.mean([f.coefficients**2 for f in fits], 0))
-    rms = np.sqrt((spread**2).mean())
-    print(f"{title}: {groups} %  rms {rms:.2f}, first twenty {np.sqrt((spread[:20]**2).mean()):.2f}")
+    rms, leading = np.sqrt((spread**2).mean()), np.sqrt((spread[:20] ** 2).mean())
+    print(f"{title}: {groups} %  rms {rms:.2f}, first twenty {leading:.2f}")
 
 
 def read_points(path: Path) -> tuple[Ints, Floats]:

@@ -396,9 +396,7 @@ def mirror_order(names: tuple[str, ...]) -> NDArray[np.intp]:
     return order
 
 
-def _combine(
-    coefficients: NDArray[np.float64], basis: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _combine(coefficients: NDArray[np.float64], basis: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sum of ``coefficients[k] * basis[k]`` over the nonzero coefficients, (V, 3)."""
     used = np.flatnonzero(coefficients)
     if not len(used):
@@ -406,7 +404,8 @@ def _combine(
     # A contiguous block needs no copy: the usual case for identity.
     block = basis[: len(used)] if used[-1] == len(used) - 1 else basis[used]
     flat = block.reshape(len(used), -1)
-    return (coefficients[used].astype(np.float32) @ flat).reshape(basis.shape[1:]).astype(np.float64)
+    total = coefficients[used].astype(np.float32) @ flat
+    return total.reshape(basis.shape[1:]).astype(np.float64)
 
 
 def _verify(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
