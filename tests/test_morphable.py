@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from synth.errors import AssetError, ShapeError, SynthError
+from synth.morphable.build import pack
+from synth.morphable.calibrate import closest_in_triangles, fit
 from synth.morphable.model import PART_NAMES, MorphableModel, load_model
 
-SHA256 = "0cf7c4701300a4e1faf5dacf988b459cad18f7bb0fb8ed37494950cab33534eb"
+SHA256 = "d7e8fc0116ec9d30157a090e2bdfe8bfc1d7dd014ef2f130620c70b2b4a836cb"
 FLIP = np.array([-1.0, 1.0, 1.0])
 MIRROR_68 = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
@@ -348,3 +350,39 @@ def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match="archive"):
         load_model(foreign)
     assert issubclass(AssetError, SynthError)
+
+
+# ---------------------------------------------------------------- build and calibration tools
+
+
+def test_packing_is_reproducible(tmp_path: Path, rng: np.random.Generator) -> None:
+    arrays = {"b": rng.random((3, 2)), "a": np.array("text"), "c": np.arange(4, dtype=np.uint16)}
+    first, second = pack(arrays), pack(dict(reversed(arrays.items())))
+    assert first == second
+    (tmp_path / "x.npz").write_bytes(first)
+    with np.load(tmp_path / "x.npz") as archive:
+        assert all(np.array_equal(archive[k], v) for k, v in arrays.items())
+        assert archive["a"].shape == ()
+
+
+def test_closest_point_of_a_triangle(rng: np.random.Generator) -> None:
+    triangle, point = rng.normal(size=(3, 3)), rng.normal(size=3) * 2
+    steps = np.linspace(0, 1, 60)
+    u, v = (g.ravel() for g in np.meshgrid(steps, steps))
+    bary = np.stack([1 - u - v, u, v], 1)[u + v <= 1]
+    naive = np.linalg.norm(bary @ triangle - point, axis=1).min()
+    found = closest_in_triangles(triangle[None], point)[0]
+    assert np.linalg.norm(found @ triangle - point) <= naive + 1e-9
+    assert found.min() >= 0 and abs(found.sum() - 1) < 1e-12
+
+
+def test_calibration_fit_recovers_landmarks_of_the_model(
+    model: MorphableModel, rng: np.random.Generator
+) -> None:
+    points = model.landmarks(model.shape(rng.normal(size=model.n_modes) * 0.7))
+    depth = 900 - points[:, 2]
+    pixels = 256 + np.stack([points[:, 0], -points[:, 1]], 1) * (1500 / depth[:, None])
+    faces = model.landmark_faces.astype(np.int64)
+    found = fit(model, faces, model.landmark_bary, pixels, (512, 512), 0.05)
+    assert np.linalg.norm(found.residual, axis=1).mean() < 0.005
+    assert np.abs(found.correction).mean() < 0.5

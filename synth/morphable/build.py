@@ -648,18 +648,19 @@ def _place_teeth(
     mean[_vertices_of(faces, parts, TONGUE)] -= (0, settings.tongue_down, settings.lower_teeth_back)
 
 
-def lip_rings(
-    faces: NDArray[np.int64], parts: NDArray[np.int64], count: int = 3
+def rings_from(
+    faces: NDArray[np.int64], parts: NDArray[np.int64], part: int, border: int, count: int
 ) -> list[NDArray[np.int64]]:
-    """Rings of lip vertices outwards from the border of the mouth cavity.
+    """Rings of vertices of one part, the first on its border with another, then outwards.
 
-    The second ring is where closed lips touch.
+    The second ring of the lips from the mouth cavity is where closed lips
+    touch; the third ring of the lids from the socket is their visible edge.
     """
-    lips = faces[parts == LIPS]
-    rings = [np.intersect1d(np.unique(lips), _vertices_of(faces, parts, CAVITY))]
+    own = faces[parts == part]
+    rings = [np.intersect1d(np.unique(own), _vertices_of(faces, parts, border))]
     seen = rings[0]
     for _ in range(count - 1):
-        touching = np.unique(lips[np.isin(lips, rings[-1]).any(1)])
+        touching = np.unique(own[np.isin(own, rings[-1]).any(1)])
         rings.append(np.setdiff1d(touching, seen))
         seen = np.union1d(seen, rings[-1])
     return rings
@@ -677,7 +678,7 @@ def _close_lips(
     `drop` is the vertical motion under jawOpen: it tells upper from lower lip.
     """
     x = np.abs(mean[:, 0])
-    rings = [ring[mean[ring, 0] > -1e-3] for ring in lip_rings(faces, parts)[1:]]
+    rings = [ring[mean[ring, 0] > -1e-3] for ring in rings_from(faces, parts, LIPS, CAVITY, 3)[1:]]
     grid = np.linspace(0, max(x[ring].max() for ring in rings), 60)
     slit = np.concatenate(rings)
     near = np.abs(x[slit] - grid[:, None]) < 2.5
@@ -712,7 +713,7 @@ def _fit_blink(
     mirror: NDArray[np.int64],
     names: list[str],
     expressions: NDArray[np.float64],
-    overlap: float = 0.15,
+    overlap: float = 0.3,
 ) -> None:
     """Scale the blinks, in place, so that the lids of the mean just meet at weight 1.
 
@@ -720,20 +721,24 @@ def _fit_blink(
     the upper lid would sink through the lower one. The scale varies along the lid.
     """
     blink = expressions[names.index("eyeBlinkLeft")]
-    edge = np.intersect1d(_vertices_of(faces, parts, SKIN), _vertices_of(faces, parts, SOCKET))
-    edge = edge[mean[edge, 0] > 0]
-    inner, outer = edge[mean[edge, 0].argmin()], edge[mean[edge, 0].argmax()]
-    grid = np.linspace(mean[inner, 0], mean[outer, 0], 40)
-    chord = np.interp(mean[edge, 0], mean[[inner, outer], 0], mean[[inner, outer], 1])
-    height, motion = [], []
-    for above in (True, False):
-        arc = edge[(mean[edge, 1] > chord) == above]
-        arc = np.unique(np.concatenate([arc, [inner, outer]]))
-        arc = arc[mean[arc, 0].argsort()]
-        height.append(np.interp(grid, mean[arc, 0], mean[arc, 1]))
-        motion.append(np.interp(grid, mean[arc, 0], blink[arc, 1]))
-    gap, closing = height[0] - height[1] + overlap, motion[1] - motion[0]
-    scale = (gap + 0.5) / (np.maximum(closing, 0) + 0.5)
+    rings = [ring[mean[ring, 0] > 0] for ring in rings_from(faces, parts, SKIN, SOCKET, 4)]
+    inner, outer = (rings[0][f(mean[rings[0], 0])] for f in (np.argmin, np.argmax))
+    ends = mean[[inner, outer]]
+    grid = np.linspace(ends[0, 0] + 3, ends[1, 0] - 3, 30)
+    scales = np.linspace(0.4, 1.3, 181)[:, None]
+    bottom, top = np.full((181, 30), np.inf), np.full((181, 30), -np.inf)
+    for ring in rings:
+        above = mean[ring, 1] > np.interp(mean[ring, 0], ends[:, 0], ends[:, 1])
+        for arc in (ring[above], ring[~above]):
+            arc = arc[mean[arc, 0].argsort()]
+            height, motion = (np.interp(grid, mean[arc, 0], q[arc, 1]) for q in (mean, blink))
+            moved = height + scales * motion
+            if arc[0] in ring[above]:
+                bottom = np.minimum(bottom, moved)
+            else:
+                top = np.maximum(top, moved)
+    closed = bottom <= top - overlap
+    scale = np.where(closed.any(0), scales[closed.argmax(0), 0], 1.0)
     kernel = np.exp(-((np.arange(-6, 7) / 3.0) ** 2))
     scale = np.convolve(np.pad(scale, 6, "edge"), kernel / kernel.sum(), "valid")
     blink *= np.interp(mean[:, 0], grid, scale)[:, None]

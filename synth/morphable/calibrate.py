@@ -118,13 +118,13 @@ def landmark_tracks(model: MorphableModel) -> list[Track]:
     outside = np.isin(model.parts, [part["skin"], part["lips"]])
     centre = model.mean[model.faces].mean(1)
     frontal = np.flatnonzero(outside & (centre[:, 2] > -85) & (centre[:, 1] > -115))
-    lids = _border(model, part["skin"], part["eye_socket"])
-    inner = _slit(model, part["lips"], part["mouth_cavity"])
+    lids = [_ring(model, part["skin"], part["eye_socket"], steps) for steps in (2, 1)]
+    inner = _ring(model, part["lips"], part["mouth_cavity"], 1)
     vermilion = _border(model, part["lips"], part["skin"])
     tracks = [Track(frontal, model.faces[frontal].astype(np.int64))] * 68
     for side, first in ((-1, 36), (1, 42)):
-        eye = _where(lids, model.mean[lids[1]].mean(1)[:, 0] * side > 0)
-        upper, lower = _arcs(model, eye)
+        rims = [_where(lid, model.mean[lid[1]].mean(1)[:, 0] * side > 0) for lid in lids]
+        eye, upper, lower = rims[1], _arcs(model, rims[0])[0], _arcs(model, rims[1])[1]
         corners = (0, 3)
         for i in range(6):
             k = first + i
@@ -152,16 +152,21 @@ def _border(model: MorphableModel, one: int, other: int) -> tuple[Ints, Ints]:
     return np.array(faces), np.array(edges)
 
 
-def _slit(model: MorphableModel, lips: int, cavity: int) -> tuple[Ints, Ints]:
-    """The line where closed lips touch: one ring outwards from the mouth cavity."""
+def _ring(model: MorphableModel, part: int, other: int, steps: int) -> tuple[Ints, Ints]:
+    """The closed line in `part` that runs `steps` rings of triangles away from part `other`.
+
+    One ring from the mouth cavity closed lips touch; two rings from the eye
+    socket is the visible edge of the upper lid, one ring that of the lower.
+    """
     faces = model.faces.astype(np.int64)
-    strip = np.flatnonzero(model.parts == lips)
-    seam = np.isin(faces, np.unique(faces[model.parts == cavity]))
-    strip = strip[seam[strip].sum(1) == 1]
-    edges = [[*np.sort(f[~s]), 0] for f, s in zip(faces[strip], seam[strip], strict=True)]
-    flat = np.array(edges)
-    flat[:, 2] = flat[:, 1]
-    return strip, flat
+    own = np.flatnonzero(model.parts == part)
+    seen = np.unique(faces[model.parts == other])
+    for _ in range(steps):
+        inside = np.isin(faces[own], seen)
+        strip, corners = own[inside.sum(1) == 1], inside[inside.sum(1) == 1]
+        seen = np.union1d(seen, faces[own[inside.any(1)]])
+    edges = faces[strip][~corners].reshape(-1, 2)
+    return strip, np.column_stack([np.sort(edges, 1), np.max(edges, 1)])
 
 
 def _where(border: tuple[Ints, Ints], keep: NDArray[np.bool_]) -> tuple[Ints, Ints]:
