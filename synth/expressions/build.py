@@ -67,7 +67,8 @@ def draw_va(count: int, rng: np.random.Generator) -> Float:
         kind = AFFECTNET[rng.choice(len(AFFECTNET), len(need), p=AFFECTNET[:, 4])]
         points[need] = kind[:, :2] + kind[:, 2:4] * rng.standard_normal((len(need), 2))
         need = need[np.hypot(points[need, 0], points[need, 1]) > 1]
-    return points
+    # four decimals are stored; cut towards neutral, so that no stored point leaves the disc
+    return np.trunc(points * 1e4) / 1e4
 
 
 def label_guard(va: Float, weights: Float) -> NDArray[np.bool_]:

@@ -138,7 +138,8 @@ def within_class_components(
     largest = np.take_along_axis(basis, np.abs(basis).argmax(1)[:, None], 1)
     basis = basis * np.where(largest < 0, -1.0, 1.0)
     sd = np.sqrt(_group_mean((residual @ basis.T) ** 2, label, k))
-    return basis, sd, float(values[::-1][:components].sum() / values.sum())
+    total = float(values.sum())
+    return basis, sd, float(values[::-1][:components].sum()) / total if total > 0 else 1.0
 
 
 def _group_mean(values: Float, label: Int, groups: int) -> Float:

@@ -40,9 +40,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synth.errors import AssetError
+from synth.expressions.antagonists import antagonise
 from synth.expressions.arkit import NAMES, index_of, stem_columns
 
-__all__ = ["KERNEL_DEGREES", "Prior", "antagonise", "field", "load_prior", "mean_field", "shares"]
+__all__ = ["KERNEL_DEGREES", "Prior", "field", "load_prior", "mean_field", "shares"]
 
 Float = NDArray[np.float64]
 
@@ -222,56 +223,6 @@ def shares(prior: Prior, angle: ArrayLike, noise: ArrayLike = 0.0, tau: float = 
     weights = np.exp(logits)
     total: Float = weights / weights.sum(axis=-1, keepdims=True)
     return total
-
-
-def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64], Float]:
-    """Antagonists: positions x, y and how hard they exclude each other.
-
-    Hard pairs never act together; soft ones do (AU1+2+4, AU5+7 are coded in
-    FACS) but weaken each other.
-    """
-    hard, soft = 2.0, 0.6
-    named: list[tuple[str, str, float]] = [
-        ("mouthSmile", "mouthFrown", hard), ("jawOpen", "mouthPress", hard),
-        ("eyeWide", "eyeBlink", hard), ("mouthPress", "mouthLowerDown", hard),
-        ("mouthSmile", "mouthStretch", soft), ("browDown", "browOuterUp", soft),
-        ("eyeWide", "eyeSquint", soft), ("mouthPress", "mouthUpperUp", soft),
-        ("eyeLookIn", "eyeLookOut", hard), ("eyeLookUp", "eyeLookDown", hard),
-        ("jawOpen", "mouthRollLower", hard), ("jawOpen", "mouthRollUpper", hard),
-        ("jawOpen", "mouthShrugLower", hard), ("jawOpen", "mouthShrugUpper", hard),
-        ("jawLeft", "jawRight", hard), ("mouthLeft", "mouthRight", hard),
-        ("cheekPuff", "jawOpen", hard), ("mouthRollLower", "mouthLowerDown", hard),
-        ("mouthRollUpper", "mouthUpperUp", hard), ("mouthShrugLower", "mouthLowerDown", hard),
-        ("mouthPucker", "mouthSmile", hard), ("mouthPucker", "mouthStretch", hard),
-        ("mouthFunnel", "mouthSmile", hard), ("mouthFunnel", "mouthStretch", hard),
-        ("mouthFunnel", "mouthPress", hard),
-    ]  # fmt: skip
-    out = []
-    for a, b, strength in named:
-        left, right = stem_columns(a), stem_columns(b)
-        sides = max(len(left), len(right))
-        out += [(left[i % len(left)], right[i % len(right)], strength) for i in range(sides)]
-    x, y, c = zip(*out, strict=True)
-    return np.array(x), np.array(y), np.array(c, np.float64)
-
-
-_X, _Y, _C = _pairs()
-
-
-def antagonise(weights: ArrayLike) -> Float:
-    """(..., 52) weights in which the stronger of two antagonists suppresses the other.
-
-    Each weight ``x`` is multiplied by ``(x^2 + e) / (x^2 + e + (c y)^2)`` for
-    each of its antagonists ``y``: smooth, symmetric and free of order.
-    """
-    values = np.asarray(weights, np.float64)
-    x, y, floor = values[..., _X] ** 2, values[..., _Y] ** 2, 2e-3
-    factor = np.ones_like(values)
-    for p, (i, j) in enumerate(zip(_X, _Y, strict=True)):
-        hardness = _C[p] ** 2
-        factor[..., i] *= (x[..., p] + floor) / (x[..., p] + floor + hardness * y[..., p])
-        factor[..., j] *= (y[..., p] + floor) / (y[..., p] + floor + hardness * x[..., p])
-    return values * factor
 
 
 def _soft_limit(values: Float, limit: Float) -> Float:
