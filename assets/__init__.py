@@ -46,6 +46,8 @@ class Asset:
         Command that rebuilds the file, if the repository has one.
     package : str
         Import name of the package that ships the file; empty for our own.
+    optional : bool
+        Whether the package works without it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Asset:
     notes: str = ""
     build: str = ""
     package: str = ""
+    optional: bool = False
 
 
 @cache
@@ -133,7 +136,7 @@ def path(name: str) -> Path:
     file = locate(asset)
     remedy = "reinstall " + (asset.package.replace("_", "-") or "synth-affect")
     if asset.build:
-        remedy += f", or rebuild it with `{asset.build}`"
+        remedy += f", or rebuild it with `{asset.build}` and `python -m synth.assets.update`"
     if not file.is_file():
         raise AssetError(f"{name}: expected the file {file}, got none; {remedy}")
     got = digest(file)

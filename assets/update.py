@@ -1,30 +1,24 @@
 """Refresh sizes and digests in ``registry.toml`` from the files on disk.
 
-``python -m synth.assets.update`` after a build script rewrote an asset, in an
-editable install or a checkout. Only entries that are already registered change:
-licence and source are written by hand. Exits with 1 when a shipped data file has
-no entry or an entry has no file.
+``python assets/update.py``, or ``python -m synth.assets.update`` in an editable
+install, after a build script rewrote an asset. Only entries that are already
+registered change: licence and source are written by hand. Exits with 1 when a
+shipped data file has no entry, or an entry has no file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
 
-from synth.assets import FOLDER, digest, locate, registry
+__all__ = ["compare", "main", "refreshed"]
 
-__all__ = ["data_files", "main", "refreshed"]
-
-_NOT_DATA = {".py", ".pyc", ".toml", ".md"}
-
-
-def data_files() -> Iterator[Path]:
-    """Every data file below the assets folder."""
-    for file in sorted(FOLDER.rglob("*")):
-        if file.is_file() and file.suffix not in _NOT_DATA:
-            yield file
+# This file's own folder: also from a checkout whose package is installed elsewhere.
+FOLDER = Path(__file__).resolve().parent
+NOT_DATA = {".py", ".pyc", ".toml", ".md"}
 
 
 def refreshed(text: str, values: dict[str, tuple[str, int]]) -> str:
@@ -39,21 +33,26 @@ def refreshed(text: str, values: dict[str, tuple[str, int]]) -> str:
     return text
 
 
+def compare(folder: Path = FOLDER) -> tuple[dict[str, tuple[str, int]], list[str]]:
+    """(sha256, bytes) of each registered file of `folder`, and what is missing on either side."""
+    table = tomllib.loads((folder / "registry.toml").read_text("utf-8"))
+    own = {name: folder / e["file"] for name, e in table.items() if not e.get("package")}
+    values = {
+        name: (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
+        for name, file in own.items()
+        if file.is_file()
+    }
+    data = {f for f in folder.rglob("*") if f.is_file() and f.suffix not in NOT_DATA}
+    missing = [f"{name}: no file {file}" for name, file in own.items() if name not in values]
+    missing += [f"not registered: {file}" for file in sorted(data - set(own.values()))]
+    return values, missing
+
+
 def main() -> int:
     """Rewrite the registry; the exit code."""
-    values, missing = {}, []
-    for asset in registry():
-        if asset.package:
-            continue
-        file = locate(asset)
-        if file.is_file():
-            values[asset.name] = (digest(file), file.stat().st_size)
-        else:
-            missing.append(f"{asset.name}: no file {asset.file}")
-    target = FOLDER / "registry.toml"
-    target.write_text(refreshed(target.read_text("utf-8"), values), "utf-8")
-    listed = {locate(asset) for asset in registry() if not asset.package}
-    missing += [f"not registered: {f.relative_to(FOLDER)}" for f in data_files() if f not in listed]
+    values, missing = compare()
+    registry = FOLDER / "registry.toml"
+    registry.write_text(refreshed(registry.read_text("utf-8"), values), "utf-8")
     print("\n".join(missing) or f"{len(values)} entries are up to date", file=sys.stderr)
     return 1 if missing else 0
 

@@ -1,1 +1,63 @@
-"""The command line: ``synth generate``, ``samples``, ``doctor`` and ``assets``."""
+"""The command line: ``synth generate``, ``samples``, ``doctor`` and ``assets``.
+
+Exit codes: 0 all done, 1 something is broken, 2 bad usage, 3 some inputs were
+skipped, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from synth import __version__
+from synth.errors import DependencyError, SynthError, UsageError
+
+__all__ = ["cli", "main"]
+
+#: Command -> module of this package; each has a function of the module's name.
+COMMANDS = {"generate": "generate", "samples": "samples", "doctor": "doctor", "assets": "assets"}
+
+
+def failure(message: str, exit_code: int) -> click.ClickException:
+    """An error on its way to the terminal, without a traceback."""
+    error = click.ClickException(message)
+    error.exit_code = exit_code  # type: ignore[misc]
+    return error
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when it is asked for, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(
+            import_module(f"synth.cli.{COMMANDS[cmd_name]}"), COMMANDS[cmd_name]
+        )
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (UsageError, DependencyError) as error:
+            raise failure(str(error), 2) from None
+        except SynthError as error:
+            raise failure(str(error), 1) from None
+        except KeyboardInterrupt:
+            raise failure("interrupted", 130) from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="synth")
+def cli() -> None:
+    """Labelled facial-affect data from neutral photos."""
+
+
+def main() -> None:
+    """Entry point of the command ``synth``."""
+    cli(prog_name="synth")

@@ -1,0 +1,35 @@
+"""``synth generate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from synth.cli.params import RUN_OPTIONS, SETTING_OPTIONS, config_option, with_options
+
+
+@click.command()
+@with_options(*RUN_OPTIONS[:3], *SETTING_OPTIONS, *RUN_OPTIONS[3:], config_option)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier run, or write beside files.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
+@click.pass_context
+def generate(ctx: click.Context, overwrite: bool, dry_run: bool, **options: Any) -> None:
+    """Pictures of the people in neutral photos, with the affect asked for.
+
+    \b
+    synth generate --va 0.5,0.3 --input neutral/ --output out/
+    synth generate --va -0.5,0.3 --va-grid 5 --input photo.jpg --crop face
+
+    A run that was interrupted goes on when the same command is given again.
+    """
+    from synth.cli.config import make_generator, run_tables, wanted_targets
+    from synth.cli.runner import dry, run
+
+    targets = wanted_targets(ctx)
+    generator = make_generator(options)
+    tables = run_tables(options, generator, targets)
+    if dry_run:
+        dry(options, tables, targets, overwrite)
+    else:
+        ctx.exit(run(options, tables, targets, generator, overwrite))

@@ -1,0 +1,118 @@
+"""Options that commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from synth.types import VA
+
+__all__ = ["RUN_OPTIONS", "SETTING_OPTIONS", "config_option", "with_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class TargetType(click.ParamType):
+    """``VALENCE,AROUSAL``, with the name of a basic expression behind it if wanted."""
+
+    name = "V,A"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[VA, str]:
+        from synth.affect import expression_name
+        from synth.errors import TargetError
+        from synth.types import VA
+
+        if isinstance(value, tuple):
+            return value
+        numbers, _, name = (
+            str(value).rpartition(",") if str(value).count(",") == 2 else (value, "", "")
+        )
+        try:
+            return VA.parse(str(numbers)), expression_name(name) if name else ""
+        except TargetError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _existing_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        from synth.cli.config import load_defaults
+
+        ctx.default_map = load_defaults(ctx.command, value)
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_existing_config,
+    help="Take the options of a run.toml; what is given here goes first.",
+)
+
+#: What decides the pictures: goes into [settings] of run.toml.
+SETTING_OPTIONS = (
+    click.option("--va", type=TargetType(), multiple=True,
+                 help="Target, for example 0.5,0.3 or -0.5,0.3; repeat for more."),
+    click.option("--va-grid", type=int, metavar="N",
+                 help="Targets: the points of an N x N lattice that lie in the unit disc."),
+    click.option("--va-file", type=click.Path(path_type=Path), metavar="CSV",
+                 help="Targets: columns valence, arousal and, if wanted, expression."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the run."),
+    click.option("--crop", type=click.Choice(["face"]), help="Cut the face out."),
+    click.option("--size", type=int, metavar="N",
+                 help="Side of the crop in pixels.  [default: 512]"),
+    click.option("--format", "format", type=click.Choice(["png", "jpeg", "webp"]), default="png",
+                 show_default=True, help="Of the pictures; only png is lossless."),
+    click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,
+                 help="Of jpeg and webp."),
+    click.option("--landmarks", default="dlib", show_default=True, metavar="NAME",
+                 help="dlib, face-alignment, mediapipe, file (.pts or .ljson beside the photos) "
+                      "or file:DIR."),
+    click.option("--face", default="largest", show_default=True, metavar="WHICH",
+                 help="largest, error, all or an index, where a photo shows several faces."),
+    click.option("--lookup", type=click.Choice(["smooth", "class"]), default="smooth",
+                 show_default=True,
+                 help="From target to face: between neighbouring VA classes, or the mean face of "
+                      "the nearest one."),
+    click.option("--composite", type=click.Choice(["warp", "poisson"]), default="warp",
+                 show_default=True, help="Move the photo's pixels, or render and blend."),
+    click.option("--backend", type=click.Choice(["numba", "pytorch3d"]), default="numba",
+                 show_default=True, help="Rasteriser."),
+    click.option("--model", type=click.Path(path_type=Path), metavar="NPZ",
+                 help="Morphable model.  [default: the embedded one]"),
+    click.option("--gallery", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Expression gallery.  [default: the embedded one]"),
+    click.option("--allow-non-neutral", is_flag=True,
+                 help="Use photos whose face is not neutral too."),
+)  # fmt: skip
+
+#: Where and how the work is done: goes into [run] of run.toml.
+RUN_OPTIONS = (
+    click.option("--input", "-i", "input", multiple=True, metavar="PATH",
+                 help="Photo, folder, glob pattern or .txt list; repeat for more."),
+    click.option("--recursive", is_flag=True, help="Look into the subfolders of input folders."),
+    click.option("--output", "-o", type=click.Path(path_type=Path), default="synth-out",
+                 show_default=True, metavar="DIR", help="Folder of the run."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N photos."),
+    click.option("--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+                 help="Processes."),
+    click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu",
+                 show_default=True, help="For the face-alignment detector."),
+)  # fmt: skip
+
+
+def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """A decorator that adds the options in the order given."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

@@ -1,0 +1,74 @@
+"""What ``synth generate`` does with its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synth.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth.batch import Plan
+    from synth.pipeline import Generator
+    from synth.targets import Target
+
+__all__ = ["dry", "run"]
+
+Tables = dict[str, dict[str, Any]]
+
+
+def _plan(options: dict[str, Any], targets: tuple[Target, ...]) -> Plan:
+    from synth.batch import Plan
+    from synth.images import find_images
+
+    if not options["input"]:
+        raise UsageError("input: expected a photo or a folder, got none; give --input PATH")
+    sources = find_images(options["input"], options["recursive"])
+    return Plan(tuple(sources), targets, options["limit"])
+
+
+def dry(
+    options: dict[str, Any], tables: Tables, targets: tuple[Target, ...], overwrite: bool
+) -> None:
+    """Print what a run would make."""
+    from synth.records import check_output
+
+    plan = _plan(options, targets)
+    resumed = check_output(options["output"], tables, overwrite)
+    photos = len(plan.chosen)
+    click.echo(f"{photos} photos x {len(targets)} targets = {photos * len(targets)} pictures")
+    for job in list(plan.jobs())[:3]:
+        click.echo(f"  {job.source.name} -> {job.stem}_{job.tags[0]}, ...")
+    where = "going on with the run in" if resumed else "in"
+    click.echo(f"{where} {options['output']}; nothing was written")
+
+
+def run(
+    options: dict[str, Any],
+    tables: Tables,
+    targets: tuple[Target, ...],
+    generator: Generator,
+    overwrite: bool,
+) -> int:
+    """Make the pictures, print the summary; the exit code."""
+    from synth.batch import Output, generate_files
+    from synth.cli.progress import Tally, follow, interruptible
+    from synth.records import RunWriter
+
+    plan = _plan(options, targets)
+    output = Output(options["output"], options["format"], options["quality"])
+    sources = {source.name: source.path for source in plan.chosen}
+    generator.preload()
+    tally = Tally()
+    with (
+        interruptible() as stop,
+        RunWriter(output.root, tables, sources, overwrite) as writer,
+    ):
+        already = len(writer)
+        total = sum(len(job.targets) for job in plan.jobs(writer))
+        events = generate_files(generator, plan, output, writer, options["workers"], stop)
+        follow(events, total, tally)
+        interrupted = stop()
+    click.echo(tally.summary(output.root, already, interrupted), err=True)
+    return 130 if interrupted else 3 if tally.skipped else 0

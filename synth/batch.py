@@ -1,0 +1,280 @@
+"""Many photos into files: in this process or in several, resumable, same bytes either way.
+
+A job is one photo with a share of the targets. Its pictures are encoded and
+written where they are made; the tables are written by the parent alone.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice, takewhile
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+from threadpoolctl import threadpool_limits
+
+from synth.errors import SynthError
+from synth.images import ImageSource, encode_image, write_atomic
+from synth.pipeline import Generator
+from synth.records import IMAGES, RunWriter, Skip, record_line
+from synth.targets import Target, source_stems, target_tags
+from synth.types import Record
+
+__all__ = ["Done", "Output", "Plan", "Written", "generate_files"]
+
+#: Targets of one job at most: little enough to stop quickly and to share one
+#: photo among workers, many enough that preparing the photo twice costs nothing.
+JOB_TARGETS = 200
+EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where and how pictures are written.
+
+    Attributes
+    ----------
+    root : Path
+        Folder of the run.
+    fmt : {"png", "jpeg", "webp"}
+    quality : int
+        1 to 100, JPEG and WebP.
+    """
+
+    root: Path
+    fmt: str = "png"
+    quality: int = 95
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo with some targets, and the file name stem of each."""
+
+    source: ImageSource
+    stem: str
+    targets: tuple[Target, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A picture that is on disk, with the line of ``provenance.jsonl``."""
+
+    record: Record
+    line: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job is finished; `targets` of its photo were asked for."""
+
+    targets: int
+
+
+Event = Written | Skip | Done
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Photos and targets of a run, with their file names.
+
+    Attributes
+    ----------
+    sources : tuple of ImageSource
+        All of them: names are made unique over these, whatever the limit.
+    targets : tuple of Target
+    limit : int, optional
+        Use the first `limit` photos only.
+    """
+
+    sources: tuple[ImageSource, ...]
+    targets: tuple[Target, ...]
+    limit: int | None = None
+
+    @property
+    def chosen(self) -> tuple[ImageSource, ...]:
+        """The photos to use."""
+        return self.sources[: self.limit]
+
+    def jobs(self, writer: RunWriter | None = None) -> Iterator[Job]:
+        """What is left to do, photo by photo."""
+        stems = source_stems([source.name for source in self.sources])
+        tagged = list(zip(self.targets, target_tags(self.targets), strict=True))
+        for source in self.chosen:
+            left = [
+                (target, tag)
+                for target, tag in tagged
+                if writer is None or not writer.is_done(source.name, target.index)
+            ]
+            for start in range(0, len(left), JOB_TARGETS):
+                targets, tags = zip(*left[start : start + JOB_TARGETS], strict=True)
+                yield Job(source, stems[source.name], targets, tags)
+
+
+def run_job(generator: Generator, job: Job, output: Output) -> Iterator[Event]:
+    """Make and write the pictures of a job."""
+    tags = {target.index: tag for target, tag in zip(job.targets, job.tags, strict=True)}
+    seen: dict[int, int] = {}
+    for result in generator.run([job.source], job.targets):
+        if isinstance(result, Skip):
+            yield result
+            continue
+        target = result.record.target_index
+        face = seen.get(target, 0)
+        seen[target] = face + 1
+        part = f"_face{face}" if generator.face == "all" and result.record.faces_found > 1 else ""
+        name = f"{IMAGES}/{job.stem}{part}_{tags[target]}{EXTENSIONS[output.fmt]}"
+        record = replace(result.record, file_name=name)
+        line = record_line(record)
+        data = encode_image(
+            result.image,
+            output.fmt,
+            output.quality,
+            alpha=result.alpha,
+            record_json=line,
+            digital_source_type=record.digital_source_type,
+        )
+        try:
+            write_atomic(output.root / name, data)
+        except OSError as error:
+            yield Skip(job.source.name, "WRITE", None, f"{name}: {error.strerror or error}")
+            continue
+        yield Written(record, line)
+    yield Done(len(job.targets))
+
+
+def generate_files(
+    generator: Generator,
+    plan: Plan,
+    output: Output,
+    writer: RunWriter,
+    workers: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Run a plan and write its tables; yields what happens, as it happens.
+
+    Parameters
+    ----------
+    generator : Generator
+    plan : Plan
+    output : Output
+    writer : RunWriter
+        Open, on ``output.root``.
+    workers : int
+        Processes; 1 works in this one.
+    stop : callable
+        Asked between pictures, or between jobs where there are several
+        processes: when true, what is in work is finished and entered, and no
+        more is begun.
+
+    Raises
+    ------
+    SynthError
+        If a worker process died.
+    """
+    jobs = takewhile(lambda job: not stop(), plan.jobs(writer))
+    if workers <= 1:
+        events = _in_this_process(generator, jobs, output, stop)
+    else:
+        events = _in_processes(generator, jobs, output, workers, stop)
+    for event in events:
+        if isinstance(event, Written):
+            writer.add(event.record, event.line)
+        elif isinstance(event, Skip):
+            writer.skip(event)
+        yield event
+
+
+def _in_this_process(
+    generator: Generator, jobs: Iterator[Job], output: Output, stop: Callable[[], bool]
+) -> Iterator[Event]:
+    with _one_thread():
+        for job in jobs:
+            for event in run_job(generator, job, output):
+                yield event
+                if stop():
+                    return
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread in BLAS and OpenCV.
+
+    Several would fight for the cores with the other workers, and a BLAS product
+    may differ in its last bit with their number.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+# ------------------------------------------------------------------- processes
+_worker: tuple[Generator, Output] | None = None
+
+
+def _start_worker(generator: Generator, output: Output) -> None:
+    global _worker
+    _one_thread().__enter__()
+    _worker = (generator, output)
+
+
+def _run_in_worker(job: Job) -> list[Event]:
+    assert _worker is not None
+    return list(run_job(_worker[0], job, _worker[1]))
+
+
+def _in_processes(
+    generator: Generator,
+    jobs: Iterator[Job],
+    output: Output,
+    workers: int,
+    stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Events of all jobs in order; only a few jobs ahead, so that memory stays flat."""
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (generator, output))
+    pending: deque[Future[list[Event]]] = deque()
+    with pool:
+        while True:
+            with _children_ignore_interrupts():
+                for job in islice(jobs, 2 * workers - len(pending)):
+                    pending.append(pool.submit(_run_in_worker, job))
+            if not pending:
+                return
+            future = pending.popleft()
+            if stop() and future.cancel():
+                continue  # not begun yet
+            try:
+                yield from future.result()
+            except BrokenProcessPool:
+                raise SynthError(
+                    "workers: expected them to live, got one that died, perhaps for want of "
+                    "memory; run the same command again, with fewer --workers"
+                ) from None
+
+
+@contextmanager
+def _children_ignore_interrupts() -> Iterator[None]:
+    """Processes started inside ignore Ctrl-C from their first instruction on.
+
+    A terminal sends it to all of them; when to stop is the parent's decision.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

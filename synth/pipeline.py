@@ -1,0 +1,169 @@
+"""Photos x valence-arousal targets -> labelled pictures. Start reading here.
+
+``photo -> faces -> [crop] -> fit -> rig`` happens once per face, and ``target ->
+weights -> render -> Sample`` once per target. Every stage is a function of its
+own module; this one puts them in order, asks whether the photo can be used, and
+writes down what was done.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.acceptance import check_photo, check_pose
+from synth.crops import face_crop
+from synth.errors import AssetError, DependencyError, SkipPhoto
+from synth.expressions.gallery import Expression
+from synth.fitting import fit_face
+from synth.images import ImageSource, load_image
+from synth.landmarks import select_face
+from synth.parts import Parts
+from synth.provenance import make_record
+from synth.records import Skip
+from synth.render.face import render
+from synth.render.rig import FaceRig, build_rig
+from synth.seeds import sample_seed
+from synth.targets import Target
+from synth.types import VA, FaceImage, Landmarks, Sample
+
+__all__ = ["Generator", "PreparedFace"]
+
+Photo = FaceImage | ImageSource | str | os.PathLike[str] | NDArray[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreparedFace:
+    """One face of a photo, ready for any number of targets.
+
+    Attributes
+    ----------
+    rig : FaceRig
+        On the output's pixel grid.
+    matrix : (2, 3) float64 or None
+        Photo pixels to output pixels, when the face was cropped.
+    """
+
+    rig: FaceRig
+    matrix: NDArray[np.float64] | None = None
+
+
+class Generator(Parts):
+    """Turns neutral photos into the same people with the affect asked for.
+
+    Takes the fields of `synth.settings.Settings`.
+    """
+
+    # ----------------------------------------------------------------- once per photo
+    def faces(self, photo: Photo) -> tuple[FaceImage, list[Landmarks]]:
+        """The decoded photo and the landmarks of the faces chosen by `face`.
+
+        Raises
+        ------
+        SkipPhoto
+            If it cannot be decoded, or shows no face or a wrong number of them.
+        """
+        if isinstance(photo, ImageSource):
+            image = load_image(photo.path, name=photo.name)
+        else:
+            image = photo if isinstance(photo, FaceImage) else load_image(photo)
+        return image, select_face(self.detector(photo).detect(image), self.face)
+
+    def prepare(self, image: FaceImage, landmarks: Landmarks) -> PreparedFace:
+        """A face checked, cropped if wished, fitted and rigged.
+
+        Raises
+        ------
+        SkipPhoto
+            If the face is too small, blurred, turned or not neutral, or the fit failed.
+        """
+        check_photo(image, landmarks, self.limits)
+        matrix = None
+        if self.size is not None:
+            image, landmarks, matrix = face_crop(image, landmarks, self.size)
+        fit = fit_face(landmarks, (image.height, image.width), self.morphable)
+        check_pose(fit, self.limits)
+        rig = build_rig(image, landmarks, fit, self.morphable, self.render_settings)
+        return PreparedFace(rig, matrix)
+
+    # ---------------------------------------------------------------- once per target
+    def express(self, target: Target) -> Expression:
+        """The blendshape weights of a target."""
+        if target.expression:
+            return self.expressions.expression(target.expression, target.intensity)
+        return self.expressions.lookup(target.va, self.lookup)
+
+    def draw(self, face: PreparedFace, target: Target) -> Sample:
+        """One picture of a prepared face."""
+        rig, expression = face.rig, self.express(target)
+        seed = sample_seed(self.seed, rig.image.sha256, target.index)
+        drawn = render(rig, expression.weights[self.order], seed)
+        record = make_record(self, rig, face.matrix, target, expression, drawn, seed)
+        return Sample(drawn.pixels, target.va, record, drawn.mask, rig.image.alpha)
+
+    def generate(self, photo: Photo, target: VA | tuple[float, float] | str | Target) -> Sample:
+        """One picture of the first chosen face.
+
+        Parameters
+        ----------
+        photo : FaceImage, path or (H, W, 3) uint8
+        target : VA, (valence, arousal), ``"0.5,0.3"`` or Target
+
+        Raises
+        ------
+        SkipPhoto
+            If the photo cannot be used; ``reason`` says why.
+        TargetError
+            If the target is outside the unit disc.
+        """
+        if isinstance(target, tuple):
+            target = VA(*target)
+        elif isinstance(target, str):
+            target = VA.parse(target)
+        wanted = target if isinstance(target, Target) else Target(target)
+        image, faces = self.faces(photo)
+        return self.draw(self.prepare(image, faces[0]), wanted)
+
+    def run(self, photos: Iterable[Photo], targets: Iterable[Target]) -> Iterator[Sample | Skip]:
+        """Every target of every face of every photo; what cannot be used becomes a `Skip`."""
+        targets = list(targets)
+        for photo in photos:
+            name = os.path.basename(photo) if isinstance(photo, str) else _name(photo)
+            found = _attempt(name, self.faces, photo)
+            if isinstance(found, Skip):
+                yield found
+                continue
+            image, faces = found
+            for landmarks in faces:
+                face = _attempt(image.name, self.prepare, image, landmarks)
+                if isinstance(face, Skip):
+                    yield face
+                    continue
+                for target in targets:
+                    yield _attempt(image.name, self.draw, face, target)
+
+
+def _name(photo: Any) -> str:
+    return str(getattr(photo, "name", "image"))
+
+
+def _attempt(name: str, stage: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Skip:
+    """The stage's result, or why this photo has none; a bug costs one photo, not the batch."""
+    try:
+        return stage(*args, **kwargs)
+    except SkipPhoto as skip:
+        return Skip(name, skip.reason, skip.value, str(skip))
+    except (AssetError, DependencyError):
+        raise  # every other photo would fail alike
+    except Exception as error:
+        log.debug("%s: %s", name, error, exc_info=True)
+        return Skip(name, "INTERNAL", None, f"{type(error).__name__}: {error}")

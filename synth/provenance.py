@@ -1,0 +1,79 @@
+"""What is written down about one picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.expressions.arkit import NAMES
+from synth.expressions.gallery import Expression
+from synth.render.face import Rendered
+from synth.render.rig import FaceRig
+from synth.settings import Settings
+from synth.targets import Target
+from synth.types import Record
+from synth.versions import installed
+
+__all__ = ["make_record"]
+
+
+def make_record(
+    settings: Settings,
+    rig: FaceRig,
+    matrix: NDArray[np.float64] | None,
+    target: Target,
+    found: Expression,
+    drawn: Rendered,
+    seed: int,
+) -> Record:
+    """The record of one picture; its file name is left to the writer.
+
+    Landmarks are those detected in the neutral photo, on the output's pixel grid.
+    """
+    mask = drawn.mask
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 0, 0)
+    weights = zip(NAMES, found.weights, strict=True)
+    return Record(
+        file_name="",
+        source=rig.image.name,
+        valence=target.va.valence,
+        arousal=target.va.arousal,
+        class_valence=round(found.class_va.valence, 6),
+        class_arousal=round(found.class_va.arousal, 6),
+        expression=target.expression,
+        intensity=round(target.intensity, 6),
+        seed=seed,
+        class_index=found.class_index,
+        source_sha256=rig.image.sha256,
+        target_index=target.index,
+        lookup=found.lookup,
+        composite=settings.composite,
+        weights={name: round(float(w), 5) for name, w in weights if w},
+        landmarks=_rounded(rig.landmarks.points, 3),
+        detector=rig.landmarks.detector,
+        faces_found=rig.landmarks.faces_found,
+        pose=_rounded(rig.fit.pose, 3),
+        fit_residual=round(float(np.mean(rig.fit.residual)), 6),
+        crop_matrix=None if matrix is None else _rounded(matrix, 6),
+        mask_box=(int(box[0]), int(box[1]), int(box[2]), int(box[3])),
+        mask_share=round(float(mask.mean()), 6),
+        changed=bool(len(rows)),
+        notes=_notes(settings, rig),
+        assets=settings.digests,
+        versions=installed(),
+    )
+
+
+def _notes(settings: Settings, rig: FaceRig) -> tuple[str, ...]:
+    count = rig.landmarks.faces_found
+    return rig.image.notes + ((f"{settings.face} of {count} faces",) if count > 1 else ())
+
+
+def _rounded(values: NDArray[np.float64], digits: int) -> Any:
+    """Nested tuples; enough digits to replay, few enough to read."""
+    if values.ndim > 1:
+        return tuple(_rounded(row, digits) for row in values)
+    return tuple(round(float(v), digits) + 0.0 for v in values)

@@ -1,0 +1,130 @@
+"""The settings that decide the pictures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from synth import assets
+from synth.acceptance import Limits
+from synth.errors import AssetError, UsageError
+from synth.expressions.gallery import LOOKUPS
+from synth.landmarks import DETECTORS, parse_face_policy
+from synth.render.settings import RenderSettings
+
+__all__ = ["Settings"]
+
+DEFAULT_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What, together with the assets, decides the pictures.
+
+    Attributes
+    ----------
+    model, gallery : path, optional
+        ``.npz`` files instead of the embedded ones.
+    landmarks : str
+        Detector: a key of `synth.landmarks.DETECTORS`, or ``"file:DIR"``.
+    face : {"largest", "error", "all"} or int
+        What to do where a photo shows several faces.
+    lookup : {"smooth", "class"}
+        How a target becomes weights: see `synth.expressions.gallery`.
+    composite : {"warp", "poisson"}
+        See `synth.render.settings`.
+    backend : {"numba", "pytorch3d"}
+        Rasteriser.
+    crop : {"face"}, optional
+        Cut the face out, to `size` x `size` pixels.
+    size : int, optional
+        Only with `crop`; 512 when not given.
+    seed : int
+        Of the run; each sample gets its own from it.
+    device : {"cpu", "cuda", "auto"}
+        For the parts that can use one: the face-alignment detector.
+    limits : Limits
+        Which photos are refused.
+
+    Raises
+    ------
+    UsageError
+        If a setting is not one of these.
+    """
+
+    model: str | os.PathLike[str] | None = None
+    gallery: str | os.PathLike[str] | None = None
+    landmarks: str = "dlib"
+    face: str | int = "largest"
+    lookup: Literal["smooth", "class"] = "smooth"
+    composite: Literal["warp", "poisson"] = "warp"
+    backend: Literal["numba", "pytorch3d"] = "numba"
+    crop: Literal["face"] | None = None
+    size: int | None = None
+    seed: int = 0
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "face", parse_face_policy(self.face))
+        _ = self.render_settings  # refuses an unknown composite or backend
+        for name, allowed in (
+            ("lookup", LOOKUPS),
+            ("crop", (None, "face")),
+            ("device", ("cpu", "cuda", "auto")),
+        ):
+            if (value := getattr(self, name)) not in allowed:
+                words = ", ".join(word for word in allowed if word)
+                raise UsageError(f"{name}: expected one of {words}, got {value!r}")
+        if self.landmarks.partition(":")[0] not in DETECTORS:
+            raise UsageError(
+                f"landmarks: expected one of {', '.join(DETECTORS)}, got {self.landmarks!r}"
+            )
+        if self.crop is None and self.size is not None:
+            raise UsageError(f"size: expected a crop with it, got {self.size}; add --crop face")
+        if self.crop and self.size is None:
+            object.__setattr__(self, "size", DEFAULT_SIZE)
+        if self.size is not None and not 64 <= self.size <= 4096:
+            raise UsageError(f"size: expected 64 to 4096 pixels, got {self.size}")
+        if self.seed < 0:
+            raise UsageError(f"seed: expected 0 or more, got {self.seed}")
+
+    @property
+    def render_settings(self) -> RenderSettings:
+        return RenderSettings(composite=self.composite, backend=self.backend)
+
+    @property
+    def model_path(self) -> Path:
+        """The model file; the embedded one is verified."""
+        return Path(self.model) if self.model else assets.path("anny_face")
+
+    @property
+    def gallery_path(self) -> Path:
+        """The gallery file; the embedded one is verified."""
+        return Path(self.gallery) if self.gallery else assets.path("va_gallery")
+
+    def detector_options(self) -> dict[str, Any]:
+        """Keyword arguments of the detector."""
+        if self.landmarks != "face-alignment":
+            return {}
+        device = self.device
+        if device == "auto":
+            import torch
+
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return {"device": device}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 by name of every data file that decides the pictures."""
+        found: dict[str, str] = {}
+        for name, own in (("anny_face", self.model), ("va_gallery", self.gallery)):
+            if own and not Path(own).is_file():
+                raise AssetError(f"{own}: expected a file, got none")
+            found |= {Path(own).name: assets.digest(Path(own))} if own else assets.verified(name)
+        if self.landmarks == "dlib":
+            found |= assets.verified("dlib_68")
+        return found
