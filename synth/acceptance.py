@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from synth.errors import SkipPhoto
 from synth.images import resize
-from synth.types import FaceImage, Fit, Landmarks, inter_ocular
+from synth.types import FaceImage, Landmarks, inter_ocular
 
 __all__ = [
     "Limits",
@@ -61,8 +61,6 @@ class Limits:
         Largest `mouth_opening`; neutral photos reach 0.035.
     smile : float
         Largest `smile`; neutral photos reach 0.66, half of real smiles pass 0.69.
-    allow_non_neutral : bool
-        Take photos with any expression: the two limits above do not count.
     """
 
     eye_distance: float | None = 24.0
@@ -73,7 +71,11 @@ class Limits:
     sharpness: float | None = 0.016
     mouth_opening: float | None = 0.05
     smile: float | None = 0.69
-    allow_non_neutral: bool = False
+
+    @classmethod
+    def any_expression(cls) -> Limits:
+        """Limits that let photos through that are not neutral."""
+        return cls(mouth_opening=None, smile=None)
 
 
 def check_photo(image: FaceImage, landmarks: Landmarks, limits: Limits | None = None) -> None:
@@ -107,19 +109,23 @@ def check_photo(image: FaceImage, landmarks: Landmarks, limits: Limits | None = 
                 f"{measured:.4f}; use a sharper photo",
                 measured,
             )
-    if not limits.allow_non_neutral:
-        _check_mouth(points, limits)
+    _check_mouth(points, limits)
 
 
-def check_pose(fit: Fit, limits: Limits | None = None) -> None:
-    """Pass silently, or say how far the fitted head is turned.
+def check_pose(pose: ArrayLike, limits: Limits | None = None) -> None:
+    """The same for the fitted model's pose.
+
+    Parameters
+    ----------
+    pose : (3,) float
+        Yaw, pitch, roll in degrees, as in `synth.types.Fit`.
 
     Raises
     ------
     SkipPhoto
-        ``POSE`` with the angle beyond its limit, degrees.
+        ``POSE`` with the angle beyond its limit.
     """
-    _check_turn(fit.pose, limits or Limits(), 0.0, 0.0)
+    _check_turn(np.asarray(pose, np.float64), limits or Limits(), 0.0, 0.0)
 
 
 def _check_turn(pose: Float, limits: Limits, yaw_slack: float, pitch_slack: float) -> None:
