@@ -92,7 +92,7 @@ def make_generator(options: dict[str, Any]) -> Generator:
     from synth.pipeline import Generator
 
     names = "model gallery landmarks face lookup composite backend crop size seed device".split()
-    limits = Limits(allow_non_neutral=options["allow_non_neutral"])
+    limits = Limits.any_expression() if options["allow_non_neutral"] else Limits()
     return Generator(**{name: options[name] for name in names}, limits=limits)
 
 

@@ -45,7 +45,8 @@ FORMATS = ("png", "jpeg", "webp")
 #: Larger photos are refused from their header, before any pixel is decoded.
 MAX_PIXELS = 60_000_000
 #: Decoders allowed: no EPS or PDF, which would start another program.
-DECODERS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
+#: JPEG includes MPO, which shares its opener.
+DECODERS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 
 
 # ----------------------------------------------------------------- decoding

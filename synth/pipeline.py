@@ -91,7 +91,7 @@ class Generator(Parts):
         if self.size is not None:
             image, landmarks, matrix = face_crop(image, landmarks, self.size)
         fit = fit_face(landmarks, (image.height, image.width), self.morphable)
-        check_pose(fit, self.limits)
+        check_pose(fit.pose, self.limits)
         rig = build_rig(image, landmarks, fit, self.morphable, self.render_settings)
         return PreparedFace(rig, matrix)
 

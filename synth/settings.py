@@ -83,6 +83,10 @@ class Settings:
             raise UsageError(
                 f"landmarks: expected one of {', '.join(DETECTORS)}, got {self.landmarks!r}"
             )
+        if self.device == "cuda" and self.landmarks != "face-alignment":
+            raise UsageError(
+                "device: expected cpu or auto, got cuda; only --landmarks face-alignment uses it"
+            )
         if self.crop is None and self.size is not None:
             raise UsageError(f"size: expected a crop with it, got {self.size}; add --crop face")
         if self.crop and self.size is None:
