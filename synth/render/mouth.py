@@ -77,7 +77,7 @@ def mouth_colours(photo: NDArray[np.uint8], points: Float, light: Light) -> Mout
         tooth=np.clip(level * tint * enamel / (enamel @ LUMA), 0, 245),
         gum=reddish * 0.95,
         tongue=reddish,
-        cavity=lip * np.array([0.26, 0.16, 0.16]),
+        cavity=lip * np.array([0.30, 0.17, 0.17]),
         lip=lip * np.array([0.80, 0.70, 0.70]),
     )
 
@@ -190,21 +190,24 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
                 row = 0 if part == UPPER_TEETH else 1
                 _tooth(arc, rise, edges[row], crowns[row], steps[row], part, tooth, gum, dark, colour)
                 # The upper lip shades the teeth; a small opening shades all of them.
-                shadow = 1.0 - 0.42 * np.exp(-under / 0.020) - 0.12 * np.exp(-over / 0.016)
-                shadow *= 0.72 + 0.28 * _smooth(gape / 0.07)
+                shadow = 1.0 - 0.30 * np.exp(-under / 0.016) - 0.08 * np.exp(-over / 0.014)
+                shadow *= 0.84 + 0.16 * _smooth(gape / 0.06)
             elif part == TONGUE:
                 nz = abs(w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2])
                 ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
-                lit = 0.42 + 0.30 * nz + 0.22 * max(ny, 0.0)
+                lit = 0.52 + 0.26 * nz + 0.26 * max(ny, 0.0)
                 across = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
                 lit *= 1.0 - 0.10 * np.exp(-((across / 1.6) ** 2))
                 wet = 10.0 * max(ny * 0.6 + nz * 0.5 - 0.45, 0.0)
                 for k in range(3):
-                    colour[k] = tongue[k] * lit * (0.45 + 0.55 * fall) + wet
-                shadow = 1.0 - 0.55 * np.exp(-under / 0.05) - 0.18 * np.exp(-over / 0.02)
+                    colour[k] = tongue[k] * lit * (0.40 + 0.60 * fall) + wet
+                shadow = 1.0 - 0.50 * np.exp(-under / 0.06) - 0.12 * np.exp(-over / 0.02)
             else:
+                # Just inside the lips is moist lip, not a black hole.
+                wall = 0.75 * np.exp(-under / 0.012) + 0.75 * np.exp(-over / 0.018)
+                wall = min(wall, 1.0) * np.exp(-behind / 22.0)
                 for k in range(3):
-                    colour[k] = dark[k] * (1.0 + 0.8 * np.exp(-over / 0.02))
+                    colour[k] = dark[k] + wall * (0.62 * gum[k] - dark[k])
                 shadow = 1.0
             # Towards the corners the light goes, and at the very corner the photo stays.
             shadow *= 0.55 + 0.45 * _smooth(gape / 0.05)
