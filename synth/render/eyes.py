@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from synth.render.shade import sample
+
 __all__ = ["Eye", "complete_eye", "shade_eye"]
 
 Float = NDArray[np.float64]
@@ -164,14 +166,18 @@ def _fill_iris(
 
 
 @njit(cache=True, nogil=True)
-def shade_eye(photo: Any, ball: Any, left: Any, top: Any, old_upper: Any, old_lower: Any,
+def shade_eye(spline: Any, ball: Any, left: Any, top: Any, old_upper: Any, old_lower: Any,
               new_upper: Any, new_lower: Any, ids: Any, eye_faces: Any, box_left: Any,
               box_top: Any, iod: Any, moved: Any, out: Any) -> None:  # fmt: skip
     """Colour the eye samples of a box with 2 x 2 samples per pixel.
 
+    All samples of a pixel take the colour at its centre: the samples soften the
+    lid's edge, but must not blur the iris behind it.
+
     Parameters
     ----------
-    photo : (H, W, 3) uint8
+    spline : (H, W, 3) float32
+        `spline_coefficients` of the photo.
     ball : (h, w, 3) float32
         Completed eyeball at (`left`, `top`).
     old_upper, old_lower, new_upper, new_lower : (w,) float64
@@ -186,47 +192,38 @@ def shade_eye(photo: Any, ball: Any, left: Any, top: Any, old_upper: Any, old_lo
     out : (2n, 2m, 3) float32
     """
     height, width = ball.shape[0], ball.shape[1]
+    still = np.empty(3)
+    lash = np.empty(3)
     upper_strip, lower_strip = UPPER_STRIP * iod, LOWER_STRIP * iod
     for j in range(ids.shape[0]):
-        y = box_top + (j + 0.5) / 2 - 0.5
+        y = box_top + j // 2
         for i in range(ids.shape[1]):
             t = ids[j, i]
             if t < 0 or not eye_faces[t]:
                 continue
-            x = box_left + (i + 0.5) / 2 - 0.5
+            x = box_left + i // 2
             bx, by = x - left, y - top
-            if bx < 0 or by < 0 or bx > width - 1.001 or by > height - 1.001:
+            if bx < 0 or by < 0 or bx > width - 1 or by > height - 1:
                 continue
-            col = int(bx + 0.5)
-            rise_up = new_upper[col] - old_upper[col]
-            rise_low = new_lower[col] - old_lower[col]
-            to_upper = y - new_upper[col]
-            to_lower = new_lower[col] - y
+            rise_up = new_upper[bx] - old_upper[bx]
+            rise_low = new_lower[bx] - old_lower[bx]
+            to_upper = y - new_upper[bx]
+            to_lower = new_lower[bx] - y
             a = min(max(1.5 - to_upper / upper_strip, 0.0), 1.0)
             b = min(max(1.5 - to_lower / lower_strip, 0.0), 1.0)
             a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
             if a + b > 1.0:
                 a, b = a / (a + b), b / (a + b)
+            sample(spline, x, y, still)
             for k in range(3):
-                still = _bilinear_u8(photo, x, y, k)
-                inner = _bilinear(ball, bx, by, k)
-                value = (1 - a - b) * inner
-                if a > 0:
-                    value += a * _bilinear_u8(photo, x, y - rise_up, k)
-                if b > 0:
-                    value += b * _bilinear_u8(photo, x, y - rise_low, k)
-                out[j, i, k] = still + moved * (value - still)
-
-
-@njit(cache=True, nogil=True)
-def _bilinear(image: Any, x: Any, y: Any, k: Any) -> Any:
-    x = min(max(x, 0.0), image.shape[1] - 1.0)
-    y = min(max(y, 0.0), image.shape[0] - 1.0)
-    ix, iy = min(int(x), image.shape[1] - 2), min(int(y), image.shape[0] - 2)
-    fx, fy = x - ix, y - iy
-    top = image[iy, ix, k] * (1 - fx) + image[iy, ix + 1, k] * fx
-    low = image[iy + 1, ix, k] * (1 - fx) + image[iy + 1, ix + 1, k] * fx
-    return top * (1 - fy) + low * fy
-
-
-_bilinear_u8 = _bilinear
+                out[j, i, k] = (1 - a - b) * ball[by, bx, k]
+            if a > 0:
+                sample(spline, x, y - rise_up, lash)
+                for k in range(3):
+                    out[j, i, k] += a * lash[k]
+            if b > 0:
+                sample(spline, x, y - rise_low, lash)
+                for k in range(3):
+                    out[j, i, k] += b * lash[k]
+            for k in range(3):
+                out[j, i, k] = still[k] + moved * (out[j, i, k] - still[k])

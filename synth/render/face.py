@@ -162,7 +162,7 @@ def _warp(
     )
     timer("rasterise")
     shade_warp(
-        rig.image.pixels, out, mask, ids, bary, surface.faces, rig.carries, rig.source,
+        rig.spline, out, mask, ids, bary, surface.faces, rig.carries, rig.source,
         state.gain, rig.uv, state.folds, rig.mouth.lip, rig.visible, surface.box[0], surface.box[1],
     )  # fmt: skip
     timer("shade")
@@ -198,7 +198,7 @@ def _details(
         else:
             _draw_eye(rig, state, eye, box, ids, moved, samples)
         shade_samples(
-            rig.image.pixels, ids, bary, surface.faces, rig.carries, rig.source, state.gain,
+            rig.spline, ids, bary, surface.faces, rig.carries, rig.source, state.gain,
             rig.uv, state.folds, rig.mouth.lip, rig.visible, drawn, samples,
         )  # fmt: skip
         average(samples, drawn, out, mask, box[0], box[1])
@@ -230,7 +230,7 @@ def _draw_eye(
     columns = ball.left + np.arange(ball.ball.shape[1], dtype=float)
     share = min(moved / 0.012, 1.0)
     shade_eye(
-        rig.image.pixels, ball.ball, ball.left, ball.top, ball.upper, ball.lower,
+        rig.spline, ball.ball, ball.left, ball.top, ball.upper, ball.lower,
         _curve(state.points[lids.upper, :2], columns), _curve(state.points[lids.lower, :2], columns),
         ids, rig.eye_faces, box[0], box[1], rig.inter_ocular, share * share * (3 - 2 * share), samples,
     )  # fmt: skip

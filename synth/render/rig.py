@@ -20,7 +20,7 @@ from synth.render.light import Light, fit_light
 from synth.render.mouth import MouthColours, mouth_colours
 from synth.render.raster import rasterise
 from synth.render.settings import RenderSettings
-from synth.render.shade import vertex_normals
+from synth.render.shade import spline_coefficients, vertex_normals
 from synth.render.surface import Surface, build_surface
 from synth.render.topology import EYES, LIPS, OUTSIDE, SKIN, Topology, topology
 from synth.types import FaceImage, Fit, Landmarks
@@ -40,6 +40,8 @@ class FaceRig:
     Attributes
     ----------
     image : FaceImage
+    spline : (H, W, 3) float32
+        Spline coefficients of the photo, for sampling it without blur.
     landmarks : Landmarks
     fit : Fit
     model : MorphableModel
@@ -70,6 +72,7 @@ class FaceRig:
     """
 
     image: FaceImage
+    spline: NDArray[np.float32]
     landmarks: Landmarks
     fit: Fit
     model: MorphableModel
@@ -149,6 +152,7 @@ def build_rig(
     curves = [[neutral[c, :2] for c in (lid.upper, lid.lower)] for lid in topo.lids]
     return FaceRig(
         image=image,
+        spline=spline_coefficients(image.pixels),
         landmarks=landmarks,
         fit=fit,
         model=model,
