@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # `python -m pytest` puts the checkout first: drop it, so that the installed copy,
 # mapped folders and packaged data included, is what is tested.
 sys.path[:] = [p for p in sys.path if Path(p or os.curdir).resolve() != ROOT]
+os.environ["PYTHONSAFEPATH"] = "1"  # the same for the processes that tests start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
