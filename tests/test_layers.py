@@ -17,7 +17,7 @@ LAYERS = {
     "morphable": 2, "records": 2, "render": 2, "samples": 2, "targets": 2,
     "editing": 3, "fitting": 3, "morphing": 3, "parts": 3, "provenance": 3, "recognition": 3,
     "settings": 3, "testing": 3, "translation": 3,
-    "evaluation": 4, "pipeline": 4, "training": 4,
+    "evaluation": 4, "folds_build": 4, "pipeline": 4, "training": 4,
     "batch": 5, "dataset": 5, "distributed": 5,
     "cli": 6, "studio": 6,
 }  # fmt: skip

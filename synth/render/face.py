@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from synth.camera import project
 from synth.errors import ShapeError
 from synth.render.eyes import shade_eye
+from synth.render.folds import fold_ratio, fold_strengths
 from synth.render.light import relight
 from synth.render.mouth import (
     LOWER_CROWN,
@@ -149,7 +150,18 @@ def _deform(rig: FaceRig, weights: Float) -> _Deformed:
     gain = np.ones(len(rig.source))
     if rig.settings.relight:
         gain[: len(vertices)] = relight(rig.light, rig.normals, normals, rig.guard)
-    return _Deformed(np.concatenate((seen, skirt)), normals, gain, _NO_FOLDS)
+    folds = _folds(rig, weights, vertices)
+    return _Deformed(np.concatenate((seen, skirt)), normals, gain, folds)
+
+
+def _folds(rig: FaceRig, weights: Float, vertices: Float) -> NDArray[np.float32]:
+    """(M, M, 3) ratio of the folds of an expression."""
+    if rig.folds is None:
+        return _NO_FOLDS
+    model = rig.model
+    before, after = model.landmarks(rig.fit.vertices), model.landmarks(vertices)
+    strengths = fold_strengths(weights, model.blendshape_names, rig.folds, before, after)
+    return fold_ratio(rig.folds, strengths, rig.settings.fold_gain)
 
 
 def _warp(

@@ -1,25 +1,336 @@
-"""Folds that geometry cannot give: luminance-ratio maps tied to blendshapes.
+"""Folds that geometry cannot give: luminance-ratio maps tied to the expression.
 
-Placeholder table until the learned maps are in the registry.
+A smile darkens the nasolabial fold and the corners of the mouth and lights the
+cheeks; a blendshape model of a few thousand vertices shows none of it. Each
+`FoldMaps` entry is a logarithmic luminance ratio in texture space (a quotient
+image; Shashua & Riklin-Raviv, TPAMI 2001), to be scaled by how strongly its
+action is made: expression ratio images (Liu, Shan & Zhang, SIGGRAPH 2001). The
+smile map is learned from photo pairs, the others are drawn
+(``docs/model_cards/folds.md``).
+
+Maps are stored for the subject's left; the right side is the mirror image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FoldMaps", "fold_maps"]
+from synth import assets
+from synth.errors import AssetError, ShapeError
+from synth.render.raster import rasterise
+
+if TYPE_CHECKING:
+    from synth.morphable.model import MorphableModel
+
+__all__ = ["FoldMaps", "fold_ratio", "fold_strengths", "load_fold_maps", "sample_texture",
+           "skin_weight", "smile_strength"]  # fmt: skip
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+#: Strength at which a map stops growing: skin does not fold without end.
+LARGEST = 1.2
+#: Limits of the summed log ratio. Above, shiny skin beside the mouth would blow out.
+DARKEST, BRIGHTEST = -0.45, 0.07
+#: Change of the mouth (inter-ocular distances, eye centre to eye centre) of strength 1.
+SMILE_UNIT = 0.30
+#: Which actions a drawn map follows, and how strongly; ``smile`` is measured instead.
+DRIVERS: dict[str, tuple[tuple[str, float], ...]] = {
+    "glabella": (("browDown", 1.0),),
+    "nose": (("noseSneer", 1.0),),
+    "forehead": (("browInnerUp", 0.75), ("browOuterUp", 0.35)),
+    "forehead_outer": (("browOuterUp", 1.0),),
+    "nasolabial": (("noseSneer", 1.0), ("mouthUpperUp", 0.7)),
+    "frown": (("mouthFrown", 1.0), ("mouthStretch", 0.3)),
+    "chin": (("mouthShrugLower", 1.0),),
+    "crows_feet": (("cheekSquint", 0.7), ("eyeSquint", 0.4)),
+    "lower_lid": (("eyeSquint", 0.7), ("cheekSquint", 0.4)),
+    "stretch": (("mouthStretch", 1.0),),
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoldMaps:
-    """Ratio maps in texture space."""
+    """Log ratio maps in texture space.
 
-    maps: NDArray[np.float32]
+    Attributes
+    ----------
+    names : tuple of N str
+        ``smile`` and keys of `DRIVERS`.
+    maps : (N, M, M) float32
+        Log luminance ratio at strength 1; rows follow v, columns u. For the
+        subject's left side (u > 1/2), fading over the midline.
+    channels : (N, 3) float32
+        Factor of the log ratio for R, G and B.
+    boxes : (N, 4) int32
+        First row, last row + 1, first column, last column + 1 where a map is not 0.
+    weight : (M, M) float32
+        Where a photo shows skin (1) and where something covers it (0).
+    """
+
+    names: tuple[str, ...]
+    maps: Float32
+    channels: Float32
+    boxes: NDArray[np.int32]
+    weight: Float32
+
+    def faded(self, weight: Float32) -> FoldMaps:
+        """The same maps for a photo where `weight` (M, M) says what is skin."""
+        if weight.shape != self.weight.shape:
+            raise ShapeError(
+                f"weight: expected {self.weight.shape}, got {weight.shape}; sample it at the "
+                "size of the maps"
+            )
+        return replace(self, weight=np.ascontiguousarray(weight, np.float32))
 
 
-def fold_maps() -> FoldMaps | None:
-    """The registered fold maps."""
-    return None
+def load_fold_maps(file: str | PathLike[str] | None = None) -> FoldMaps:
+    """The fold maps of the registry, or those of a file of ``synth.folds_build``.
+
+    Raises
+    ------
+    AssetError
+        If the file is absent, not the registered one, or has other arrays.
+    """
+    return _registered() if file is None else _read(file)
+
+
+@cache
+def _registered() -> FoldMaps:
+    return _read(assets.path("fold_maps"))
+
+
+def _read(file: str | PathLike[str]) -> FoldMaps:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            names = tuple(str(n) for n in archive["names"])
+            maps = archive["maps"].astype(np.float32)
+            channels = archive["channels"].astype(np.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise AssetError(
+            f"fold maps: expected an .npz with names, maps and channels, got {str(file)!r} "
+            f"({error}); build it with `python -m synth.folds_build`"
+        ) from error
+    unknown = set(names) - set(DRIVERS) - {"smile"}
+    if maps.ndim != 3 or maps.shape[1] != maps.shape[2] or len(maps) != len(names) or unknown:
+        raise AssetError(
+            f"fold maps: expected {len(names)} square maps named smile or {sorted(DRIVERS)}, got "
+            f"shape {maps.shape}, names {names}; build them with `python -m synth.folds_build`"
+        )
+    boxes = np.array([_support(m) for m in maps], np.int32)
+    return FoldMaps(names, maps, channels, boxes, np.ones(maps.shape[1:], np.float32))
+
+
+def _support(values: Float32) -> tuple[int, int, int, int]:
+    """Rows and columns where a map is not zero."""
+    rows, columns = np.flatnonzero(values.any(1)), np.flatnonzero(values.any(0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def smile_strength(neutral: Float, deformed: Float) -> Float:
+    """How strongly each side of the mouth smiles: (left, right) >= 0.
+
+    Measured on the shape, not on the weights, so that every combination of
+    blendshapes that makes a smile gets its folds: widening of the mouth, rise of
+    the corner over the lips and over the nose, summed in inter-ocular distances
+    (eye centre to eye centre). Real mild smiles have about 1. Only a corner that
+    rises counts, so a stretched or a dropped mouth gets none.
+
+    Parameters
+    ----------
+    neutral, deformed : (68, 3) float64
+        Landmarks of the mesh in model space, mm.
+    """
+    iod = float(np.linalg.norm(neutral[36:42].mean(0) - neutral[42:48].mean(0)))
+    move = (deformed - neutral) / max(iod, 1e-9)
+    middle = (move[51] + move[57]) / 2
+    out = np.empty(2)
+    for side, (corner, outwards) in enumerate(((54, 1.0), (48, -1.0))):
+        wider = 2 * outwards * (move[corner, 0] - middle[0])
+        over_lips = move[corner, 1] - middle[1]
+        rise = move[corner, 1] - move[33, 1]
+        gate = float(np.clip(rise / 0.06, 0, 1))
+        out[side] = max(wider + over_lips + rise, 0.0) / SMILE_UNIT * gate * gate * (3 - 2 * gate)
+    return out
+
+
+def _capped(strength: Float) -> Float:
+    """Linear at first, then smoothly below `LARGEST`."""
+    s = np.maximum(strength, 0.0)
+    return np.asarray(s / (1 + (s / LARGEST) ** 6) ** (1 / 6))
+
+
+def fold_strengths(
+    weights: Float, names: Sequence[str], maps: FoldMaps, neutral: Float, deformed: Float
+) -> Float32:
+    """(N, 2) strength of each map on the subject's left and right side, 0 to `LARGEST`.
+
+    Parameters
+    ----------
+    weights : (E,) float64
+        Expression weights; all zero gives zero.
+    names : sequence of E str
+        Blendshape names.
+    maps : FoldMaps
+    neutral, deformed : (68, 3) float64
+        Landmarks of the mesh in model space, mm.
+    """
+    at = {name: i for i, name in enumerate(names)}
+    smile = smile_strength(neutral, deformed)
+    out = np.zeros((len(maps.names), 2))
+    for n, name in enumerate(maps.names):
+        for driver, factor in DRIVERS.get(name, ()):
+            for side, suffix in enumerate(("Left", "Right")):
+                index = at.get(driver + suffix, at.get(driver))
+                if index is not None:
+                    out[n, side] += factor * max(weights[index], 0.0)
+        if name == "smile":
+            out[n] = smile
+        elif name == "nasolabial":  # the smile map holds this fold already
+            out[n] *= 1 - 0.8 * np.minimum(smile, 1.0)
+    return _capped(out).astype(np.float32)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _accumulate(log_map: Any, box: Any, mirrored: Any, scale: Any, total: Any) -> None:
+    """Add ``scale`` (3,) times a map, or its mirror image, to `total` (3, M, M)."""
+    size = log_map.shape[1]
+    for c in range(3):
+        s = scale[c]
+        for y in range(box[0], box[1]):
+            if mirrored:
+                for x in range(box[2], box[3]):
+                    total[c, y, size - 1 - x] += s * log_map[y, x]
+            else:
+                for x in range(box[2], box[3]):
+                    total[c, y, x] += s * log_map[y, x]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _exponential(total: Any, weight: Any, box: Any, ratio: Any) -> None:
+    """``ratio = exp(weight * total)``, limited, within `box`; series to x^5, error < 1e-5."""
+    for y in range(box[0], box[1]):
+        for c in range(3):
+            for x in range(box[2], box[3]):
+                v = min(max(total[c, y, x] * weight[y, x], DARKEST), BRIGHTEST * (1 + 0.5 * c))
+                ratio[y, x, c] = 1 + v * (
+                    1 + v * (0.5 + v * (1 / 6 + v * (1 / 24 + v * (1 / 120))))
+                )
+
+
+def fold_ratio(maps: FoldMaps, strengths: Float32, gain: float = 1.0) -> Float32:
+    """Ratio map of an expression, to be used as ``(photo + 10) * ratio - 10``.
+
+    Parameters
+    ----------
+    maps : FoldMaps
+    strengths : (N, 2) float32
+        Per map on the subject's left and right side, see `fold_strengths`.
+    gain : float
+        Factor of all log ratios; 1 is the strength measured on real smiles.
+
+    Returns
+    -------
+    (M, M, 3) float32
+        1 where nothing folds.
+    """
+    size = maps.maps.shape[1]
+    ratio = np.ones((size, size, 3), np.float32)
+    if strengths.shape != (len(maps.names), 2):
+        raise ShapeError(
+            f"strengths: expected ({len(maps.names)}, 2), got {strengths.shape}; "
+            "use fold_strengths"
+        )
+    total = np.zeros((3, size, size), np.float32)
+    first, last, left, right = size, 0, size, 0
+    for n in range(len(maps.names)):
+        for side in (0, 1):
+            strength = gain * float(strengths[n, side])
+            if strength < 1e-3:
+                continue
+            top, bottom, x0, x1 = (int(v) for v in maps.boxes[n])
+            scale = (strength * maps.channels[n]).astype(np.float32)
+            _accumulate(maps.maps[n], maps.boxes[n], side == 1, scale, total)
+            if side == 1:
+                x0, x1 = size - x1, size - x0
+            first, last = min(first, top), max(last, bottom)
+            left, right = min(left, x0), max(right, x1)
+    if last > first:
+        _exponential(total, maps.weight, np.array((first, last, left, right)), ratio)
+    return ratio
+
+
+_TEXELS: dict[tuple[int, int], tuple[Any, NDArray[np.int32], Float32]] = {}
+
+
+def sample_texture(
+    photo: NDArray[np.uint8], position: Float, model: MorphableModel, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The photo in texture space, and where the skin and lips of the model lie.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+    position : (V, 2) float64
+        Pixel position of each vertex.
+    size : int
+        Side of the texture.
+
+    Returns
+    -------
+    texture : (size, size, 3) uint8
+        0 where the model has no skin.
+    covered : (size, size) bool
+    """
+    key = (id(model), size)
+    if key not in _TEXELS or _TEXELS[key][0] is not model:
+        faces = model.faces[np.isin(model.parts, (0, 1))]  # skin and lips
+        flat = np.column_stack((model.uv * (size - 1), np.ones(len(model.uv))))
+        ids, bary, _ = rasterise(flat, faces, (0, 0, size, size))
+        w = np.dstack((1 - bary.sum(2), bary)).astype(np.float32)
+        _TEXELS[key] = (model, np.where((ids >= 0)[..., None], faces[ids], -1), w)
+    _, corners, w = _TEXELS[key]
+    covered = corners[..., 0] >= 0
+    at = np.einsum("yxc,yxcd->yxd", w, position.astype(np.float32)[corners])
+    texture = cv2.remap(photo, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=1)
+    texture[~covered] = 0
+    return texture, covered
+
+
+def skin_weight(texture: NDArray[np.uint8], skin: Float, size: int) -> Float32:
+    """(size, size) 1 where a texture shows bare skin, 0 on hair, glasses or beard.
+
+    Hair over the forehead would show drawn folds. A texel counts as skin unless it
+    is much darker than the typical skin or of another colour; single dark spots
+    (pores, thin brows) are closed, the edge is soft.
+
+    Parameters
+    ----------
+    texture : (M, M, 3) uint8
+        From `sample_texture`.
+    skin : (3,) float
+        Median RGB of the lit skin.
+    """
+    log_ratio = np.log(texture.astype(np.float32) + 10) - np.log(skin + 10).astype(np.float32)
+    log_ratio = cv2.blur(log_ratio, (5, 5))
+    light = log_ratio @ np.array([0.299, 0.587, 0.114], np.float32)
+    # Shade darkens skin and reddens it a little; hair and frames go further.
+    dark = np.clip((light + 0.95) / 0.35, 0, 1)
+    hue = np.abs(log_ratio[..., 0] - log_ratio[..., 2] - 0.25 * np.clip(-light, 0, 1))
+    strange = np.clip((0.55 - hue) / 0.25, 0, 1)
+    weight = cv2.morphologyEx(dark * strange, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    weight = cv2.erode(weight, np.ones((5, 5), np.uint8))
+    if weight.shape[0] != size:
+        weight = cv2.resize(weight, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(weight, (0, 0), 0.012 * size), np.float32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from synth.camera import project, view_directions
 from synth.render.eyes import Eye, complete_eye
-from synth.render.folds import FoldMaps, fold_maps
+from synth.render.folds import FoldMaps, load_fold_maps, sample_texture, skin_weight
 from synth.render.light import Light, fit_light
 from synth.render.mouth import MouthColours, mouth_colours
 from synth.render.raster import rasterise
@@ -173,8 +173,16 @@ def build_rig(
             complete_eye(image.pixels, *curves[1], iod),
         ),
         mouth=mouth_colours(image.pixels, points, light),
-        folds=fold_maps() if settings.folds else None,
+        folds=_folds(image, neutral[:, :2], model, light) if settings.folds else None,
     )
+
+
+def _folds(image: FaceImage, position: Float, model: MorphableModel, light: Light) -> FoldMaps:
+    """The fold maps, faded where the photo shows no bare skin."""
+    maps = load_fold_maps()
+    size = maps.weight.shape[0]
+    texture, _ = sample_texture(image.pixels, position, model, size)
+    return maps.faded(skin_weight(texture, light.skin, size))
 
 
 def _visible(model: MorphableModel, neutral: Float, iod: float) -> Float:
