@@ -30,6 +30,8 @@ Float = NDArray[np.float64]
 
 #: Coincident when the lips are closed: one control point each in the residual field.
 INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+#: Cosine between normal and view at which the outline of a cheek is seen.
+OUTLINE = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,43 +85,59 @@ class _Landmarker:
         self.bary = model.landmark_bary
         self.mean = np.einsum("lc,lcx->lx", self.bary, model.mean[corners])
         self.modes = np.einsum("lc,klcx->klx", self.bary, model.modes[:, corners])
-        wanted = np.unique(np.concatenate((model.contour.ravel(), corners[:17].ravel())))
+        wanted = np.unique(model.contour)
         around = model.faces[np.isin(model.faces, wanted).any(1)]
         used, local = np.unique(around, return_inverse=True)
         self.faces = local.reshape(-1, 3)
         self.path = np.searchsorted(used, model.contour)
-        self.jaw = np.searchsorted(used, corners[:17])
         self.local_mean = model.mean[used]
         self.local_modes = np.ascontiguousarray(model.modes[:, used].reshape(model.n_modes, -1))
-        # How much the surface faces a distant frontal viewer at the jaw landmarks of the mean.
-        self.facing = self._jaw_normals(vertex_normals(self.local_mean, self.faces))[:, 2]
+        self.start = self._positions_on_path(model.contour)
 
-    def _jaw_normals(self, normals: Float) -> Float:
-        """(17, 3) unit normals at the jaw landmarks where they lie on the mean face."""
-        n = (self.bary[:17, :, None] * normals[self.jaw]).sum(1)
-        return np.asarray(n / np.linalg.norm(n, axis=1, keepdims=True))
+    def _positions_on_path(self, path: NDArray[np.int32]) -> Float:
+        """(17,) where each jaw landmark of the mean face lies on its path, in vertices."""
+        start = np.zeros(17)
+        for i in range(17):
+            a, b = self.model.mean[path[i, :-1]], self.model.mean[path[i, 1:]]
+            length = np.maximum(((b - a) ** 2).sum(1), 1e-12)
+            t = np.clip(((self.mean[i] - a) * (b - a)).sum(1) / length, 0, 1)
+            off = np.linalg.norm(a + t[:, None] * (b - a) - self.mean[i], axis=1)
+            nearest = int(off.argmin())
+            start[i] = nearest + t[nearest]
+        return start
 
     def slide(self, shape: Float, camera: Camera) -> tuple[Float, Float]:
-        """Mean (68, 3) and modes (K, 68, 3) with hidden jaw points moved to the silhouette."""
+        """Mean (68, 3) and modes (K, 68, 3) with hidden jaw points moved to the outline.
+
+        Where the surface turns away from the camera in front of a landmark, the
+        landmark moves along its path to that place.
+        """
         mean, modes = self.mean.copy(), self.modes.copy()
-        path = self.path
         vertices = self.local_mean + (shape.astype(np.float32) @ self.local_modes).reshape(-1, 3)
         normals = vertex_normals(vertices, self.faces)
-        view = view_directions(vertices, camera)
-        facing = (normals * view).sum(1)[path]  # (17, M), falls along the path
-        static = (self.bary[:17, :, None] * vertices[self.jaw]).sum(1)
-        static_facing = (self._jaw_normals(normals) * view_directions(static, camera)).sum(1)
-        for i in np.flatnonzero(static_facing < self.facing - 0.05):
-            below = np.flatnonzero(facing[i] < self.facing[i])
+        facing = (normals * view_directions(vertices, camera)).sum(1)[self.path]
+        for i in range(17):  # `facing` falls along the path
+            below = np.flatnonzero(facing[i] < OUTLINE)
             if len(below) == 0 or below[0] == 0:
                 continue
-            b = below[0]
-            a, span = b - 1, facing[i, b - 1] - facing[i, b]
-            t = float(np.clip((facing[i, a] - self.facing[i]) / max(span, 1e-6), 0, 1))
-            va, vb = self.model.contour[i, a], self.model.contour[i, b]
-            mean[i] = (1 - t) * self.model.mean[va] + t * self.model.mean[vb]
-            modes[:, i] = (1 - t) * self.model.modes[:, va] + t * self.model.modes[:, vb]
+            b = int(below[0])
+            share = (facing[i, b - 1] - OUTLINE) / max(facing[i, b - 1] - facing[i, b], 1e-6)
+            here = b - 1 + float(share)
+            if here < self.start[i]:
+                mean[i] += self._on_path(i, here, self.model.mean)
+                modes[:, i] += self._on_path(i, here, self.model.modes)
         return mean, modes
+
+    def _on_path(self, landmark: int, position: float, values: Float) -> Float:
+        """Difference of `values` (..., V, 3) between a position on a jaw path and its start."""
+        path = self.model.contour[landmark]
+
+        def at(t: float) -> Float:
+            k = min(int(t), len(path) - 2)
+            a, b = values[..., path[k], :], values[..., path[k + 1], :]
+            return np.asarray(a + (t - k) * (b - a))
+
+        return at(position) - at(float(self.start[landmark]))
 
 
 def vertex_normals(vertices: Float, faces: NDArray[np.integer]) -> Float:
@@ -234,7 +252,9 @@ def _camera(rotation: Float, translation: Float, log_focal: float, center: Float
     return Camera(quaternion, translation.copy(), float(np.exp(log_focal)), center)
 
 
-def _jacobian(seen: Float, rotation: Float, translation: Float, modes: Float, focal: float) -> Float:
+def _jacobian(
+    seen: Float, rotation: Float, translation: Float, modes: Float, focal: float
+) -> Float:
     """(68, 2, 7 + K) derivative of the projection by rotation, translation, log focal, shape."""
     inverse = 1 / seen[:, 2]
     by_point = np.zeros((68, 2, 3))
