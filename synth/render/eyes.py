@@ -192,8 +192,6 @@ def shade_eye(spline: Any, ball: Any, left: Any, top: Any, old_upper: Any, old_l
     out : (2n, 2m, 3) float32
     """
     height, width = ball.shape[0], ball.shape[1]
-    still = np.empty(3)
-    lash = np.empty(3)
     upper_strip, lower_strip = UPPER_STRIP * iod, LOWER_STRIP * iod
     for j in range(ids.shape[0]):
         y = box_top + j // 2
@@ -214,15 +212,15 @@ def shade_eye(spline: Any, ball: Any, left: Any, top: Any, old_upper: Any, old_l
             a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
             if a + b > 1.0:
                 a, b = a / (a + b), b / (a + b)
-            sample(spline, x, y, still)
+            still = sample(spline, x, y)
             for k in range(3):
                 out[j, i, k] = (1 - a - b) * ball[by, bx, k]
             if a > 0:
-                sample(spline, x, y - rise_up, lash)
+                lash = sample(spline, x, y - rise_up)
                 for k in range(3):
                     out[j, i, k] += a * lash[k]
             if b > 0:
-                sample(spline, x, y - rise_low, lash)
+                lash = sample(spline, x, y - rise_low)
                 for k in range(3):
                     out[j, i, k] += b * lash[k]
             for k in range(3):

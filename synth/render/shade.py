@@ -16,7 +16,7 @@ from numba import njit
 __all__ = ["average", "sample", "shade_samples", "shade_warp", "spline_coefficients", "vertex_normals"]
 
 #: Motion (pixels) and relative change below which a pixel is left as it is.
-STILL = 0.02
+STILL = 0.04
 SAME = 0.002
 
 
@@ -48,6 +48,11 @@ def vertex_normals(vertices: Any, faces: Any, corner_faces: Any, out: Any) -> No
         length = max((x * x + y * y + z * z) ** 0.5, 1e-12)
         out[v, 0], out[v, 1], out[v, 2] = x / length, y / length, z / length
 
+
+#: Floating-point freedom given to the compiler: fused multiply-add and reordering of sums.
+CONTRACT = {"contract", "reassoc", "nsz"}
+F0, F1, F2, F10 = np.float32(0), np.float32(1), np.float32(2), np.float32(10)
+F12, F16, F23 = np.float32(0.5), np.float32(1 / 6), np.float32(2 / 3)
 
 #: Pole of the cubic B-spline's inverse filter.
 _POLE = 3.0**0.5 - 2.0
@@ -106,82 +111,100 @@ def spline_coefficients(photo: Any) -> Any:
 @njit(cache=True, nogil=True, inline="always")
 def _basis(t: Any) -> Any:
     """Four values of the cubic B-spline at t + 1, t, 1 - t, 2 - t."""
-    s = 1.0 - t
-    w0 = s * s * s / 6.0
-    w3 = t * t * t / 6.0
-    w1 = 2.0 / 3.0 - 0.5 * t * t * (2.0 - t)
-    return w0, w1, 1.0 - w0 - w1 - w3, w3
+    s = F1 - t
+    w0 = s * s * s * F16
+    w3 = t * t * t * F16
+    w1 = F23 - F12 * t * t * (F2 - t)
+    return w0, w1, F1 - w0 - w1 - w3, w3
 
 
 @njit(cache=True, nogil=True)
-def sample(spline: Any, x: Any, y: Any, out: Any) -> None:
-    """Colour (3,) at a pixel position from spline coefficients, mirrored at the border."""
+def _sample_border(spline: Any, ix: Any, iy: Any, wx: Any, wy: Any) -> Any:
+    """As `sample`, where the kernel reaches over the photo's border (mirrored)."""
+    height, width = spline.shape[0], spline.shape[1]
+    r = g = b = F0
+    for j in range(4):
+        yy = abs(iy - 1 + j)
+        yy = yy if yy < height else 2 * height - 2 - yy
+        for i in range(4):
+            xx = abs(ix - 1 + i)
+            xx = xx if xx < width else 2 * width - 2 - xx
+            w = wy[j] * wx[i]
+            r += w * spline[yy, xx, 0]
+            g += w * spline[yy, xx, 1]
+            b += w * spline[yy, xx, 2]
+    return r, g, b
+
+
+@njit(cache=True, nogil=True, fastmath=CONTRACT)
+def sample(spline: Any, x: Any, y: Any) -> Any:
+    """Red, green, blue (float32) at a pixel position, from spline coefficients."""
     height, width = spline.shape[0], spline.shape[1]
     x = min(max(x, 0.0), width - 1.0)
     y = min(max(y, 0.0), height - 1.0)
-    ix, iy = int(np.floor(x)), int(np.floor(y))
-    wx = _basis(x - ix)
-    wy = _basis(y - iy)
-    r = g = b = 0.0
-    if 1 <= ix < width - 2 and 1 <= iy < height - 2:
-        k = ix - 1
-        for j in range(4):
-            row = spline[iy - 1 + j]
-            w = wy[j]
-            r += w * (wx[0] * row[k, 0] + wx[1] * row[k + 1, 0]
-                      + wx[2] * row[k + 2, 0] + wx[3] * row[k + 3, 0])  # fmt: skip
-            g += w * (wx[0] * row[k, 1] + wx[1] * row[k + 1, 1]
-                      + wx[2] * row[k + 2, 1] + wx[3] * row[k + 3, 1])  # fmt: skip
-            b += w * (wx[0] * row[k, 2] + wx[1] * row[k + 1, 2]
-                      + wx[2] * row[k + 2, 2] + wx[3] * row[k + 3, 2])  # fmt: skip
-    else:
-        for j in range(4):
-            yy = abs(iy - 1 + j)
-            yy = yy if yy < height else 2 * height - 2 - yy
-            for i in range(4):
-                xx = abs(ix - 1 + i)
-                xx = xx if xx < width else 2 * width - 2 - xx
-                w = wy[j] * wx[i]
-                r += w * spline[yy, xx, 0]
-                g += w * spline[yy, xx, 1]
-                b += w * spline[yy, xx, 2]
-    out[0], out[1], out[2] = r, g, b
+    ix, iy = int(x), int(y)
+    wx = _basis(np.float32(x - ix))
+    wy = _basis(np.float32(y - iy))
+    if ix < 1 or iy < 1 or ix >= width - 2 or iy >= height - 2:
+        return _sample_border(spline, ix, iy, wx, wy)
+    w0, w1, w2, w3 = wx
+    k = ix - 1
+    r = g = b = F0
+    for j in range(4):
+        q = iy - 1 + j
+        w = wy[j]
+        r += w * (w0 * spline[q, k, 0] + w1 * spline[q, k + 1, 0]
+                  + w2 * spline[q, k + 2, 0] + w3 * spline[q, k + 3, 0])  # fmt: skip
+        g += w * (w0 * spline[q, k, 1] + w1 * spline[q, k + 1, 1]
+                  + w2 * spline[q, k + 2, 1] + w3 * spline[q, k + 3, 1])  # fmt: skip
+        b += w * (w0 * spline[q, k, 2] + w1 * spline[q, k + 1, 2]
+                  + w2 * spline[q, k + 2, 2] + w3 * spline[q, k + 3, 2])  # fmt: skip
+    return r, g, b
 
 
-@njit(cache=True, nogil=True)
-def _ratio(folds: Any, u: Any, v: Any, out: Any) -> None:
-    """Fold ratio (3,) at texture coordinates in [0, 1], bilinear; 1 outside."""
+@njit(cache=True, nogil=True, fastmath=CONTRACT)
+def _ratio(folds: Any, u: Any, v: Any) -> Any:
+    """Fold ratio (three float32) at texture coordinates in [0, 1], bilinear; 1 outside."""
     size = folds.shape[0]
-    x = u * (size - 1)
-    y = v * (size - 1)
+    x, y = u * (size - 1), v * (size - 1)
     if x < 0.0 or y < 0.0 or x > size - 1.0 or y > size - 1.0:
-        out[0] = out[1] = out[2] = 1.0
-        return
+        return F1, F1, F1
     ix, iy = min(int(x), size - 2), min(int(y), size - 2)
-    fx, fy = x - ix, y - iy
-    for c in range(3):
-        top = folds[iy, ix, c] * (1 - fx) + folds[iy, ix + 1, c] * fx
-        bottom = folds[iy + 1, ix, c] * (1 - fx) + folds[iy + 1, ix + 1, c] * fx
-        out[c] = top * (1 - fy) + bottom * fy
+    fx, fy = np.float32(x - ix), np.float32(y - iy)
+    w00, w01, w10, w11 = (F1 - fx) * (F1 - fy), fx * (F1 - fy), (F1 - fx) * fy, fx * fy
+    r = w00 * folds[iy, ix, 0] + w01 * folds[iy, ix + 1, 0]
+    r += w10 * folds[iy + 1, ix, 0] + w11 * folds[iy + 1, ix + 1, 0]
+    g = w00 * folds[iy, ix, 1] + w01 * folds[iy, ix + 1, 1]
+    g += w10 * folds[iy + 1, ix, 1] + w11 * folds[iy + 1, ix + 1, 1]
+    b = w00 * folds[iy, ix, 2] + w01 * folds[iy, ix + 1, 2]
+    b += w10 * folds[iy + 1, ix, 2] + w11 * folds[iy + 1, ix + 1, 2]
+    return r, g, b
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _mix(values: Any, a: Any, b: Any, c: Any, w1: Any, w2: Any) -> Any:
+    """Barycentric mean of a per-vertex value."""
+    return values[a] + w1 * (values[b] - values[a]) + w2 * (values[c] - values[a])
 
 
 @njit(cache=True, nogil=True)
-def _skin(spline: Any, source: Any, gain: Any, uv: Any, folds: Any, lip: Any, visible: Any,
-          a: Any, b: Any, c: Any, w1: Any, w2: Any, ratio: Any, out: Any) -> None:  # fmt: skip
-    """Colour of one skin sample: the photo, relit, folded; lip colour where it was hidden."""
-    w0 = 1.0 - w1 - w2
-    x = w0 * source[a, 0] + w1 * source[b, 0] + w2 * source[c, 0]
-    y = w0 * source[a, 1] + w1 * source[b, 1] + w2 * source[c, 1]
-    light = w0 * gain[a] + w1 * gain[b] + w2 * gain[c]
-    u = w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]
-    v = w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1]
-    sample(spline, x, y, out)
-    _ratio(folds, u, v, ratio)
-    seen = w0 * visible[a] + w1 * visible[b] + w2 * visible[c]
+def _skin(spline: Any, x: Any, y: Any, light: Any, seen: Any, fold: Any, lip: Any) -> Any:
+    """One skin sample: the photo, relit and folded; lip colour where it was hidden."""
+    r, g, b = sample(spline, x, y)
+    r = (r * light + F10) * fold[0] - F10
+    g = (g * light + F10) * fold[1] - F10
+    b = (b * light + F10) * fold[2] - F10
     hidden = min(max(1.0 - 1.6 * seen, 0.0), 1.0)
-    for k in range(3):
-        value = (out[k] * light + 10.0) * ratio[k] - 10.0
-        out[k] = value + hidden * (lip[k] - value)
+    if hidden > 0.0:
+        r += hidden * (lip[0] - r)
+        g += hidden * (lip[1] - g)
+        b += hidden * (lip[2] - b)
+    return r, g, b
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _byte(value: Any) -> Any:
+    return np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
 @njit(cache=True, nogil=True)
@@ -211,8 +234,6 @@ def shade_warp(spline: Any, out: Any, mask: Any, ids: Any, bary: Any, faces: Any
     lip : (3,) float
         Colour of lip skin that the photo does not show.
     """
-    colour = np.empty(3)
-    ratio = np.empty(3)
     height, width = ids.shape
     for j in range(height):
         y = top + j
@@ -223,20 +244,25 @@ def shade_warp(spline: Any, out: Any, mask: Any, ids: Any, bary: Any, faces: Any
             x = left + i
             a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
             w1, w2 = bary[j, i, 0], bary[j, i, 1]
-            w0 = 1.0 - w1 - w2
-            dx = w0 * source[a, 0] + w1 * source[b, 0] + w2 * source[c, 0] - x
-            dy = w0 * source[a, 1] + w1 * source[b, 1] + w2 * source[c, 1] - y
-            if abs(dx) < STILL and abs(dy) < STILL:
-                light = w0 * gain[a] + w1 * gain[b] + w2 * gain[c]
-                if abs(light - 1.0) < SAME:
-                    u = w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]
-                    v = w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1]
-                    _ratio(folds, u, v, ratio)
-                    if max(abs(ratio[0] - 1), abs(ratio[1] - 1), abs(ratio[2] - 1)) < SAME:
-                        continue
-            _skin(spline, source, gain, uv, folds, lip, visible, a, b, c, w1, w2, ratio, colour)
-            for k in range(3):
-                out[y, x, k] = np.uint8(min(max(colour[k] + 0.5, 0.0), 255.0))
+            sx = _mix(source[:, 0], a, b, c, w1, w2)
+            sy = _mix(source[:, 1], a, b, c, w1, w2)
+            light = _mix(gain, a, b, c, w1, w2)
+            u = _mix(uv[:, 0], a, b, c, w1, w2)
+            fold = (F1, F1, F1)
+            if u >= 0.0:
+                fold = _ratio(folds, u, _mix(uv[:, 1], a, b, c, w1, w2))
+            if (
+                abs(sx - x) < STILL
+                and abs(sy - y) < STILL
+                and abs(light - 1.0) < SAME
+                and max(abs(fold[0] - F1), abs(fold[1] - F1), abs(fold[2] - F1)) < SAME
+            ):
+                continue
+            seen = _mix(visible, a, b, c, w1, w2)
+            colour = _skin(spline, sx, sy, np.float32(light), seen, fold, lip)
+            out[y, x, 0] = _byte(colour[0])
+            out[y, x, 1] = _byte(colour[1])
+            out[y, x, 2] = _byte(colour[2])
             mask[y, x] = True
 
 
@@ -249,17 +275,27 @@ def shade_samples(spline: Any, ids: Any, bary: Any, faces: Any, carries: Any, so
     `drawn` (h, w) bool marks pixels (2 x 2 samples) to colour; `out`
     (2h, 2w, 3) float32 receives them.
     """
-    colour = np.empty(3)
-    ratio = np.empty(3)
     for j in range(ids.shape[0]):
         for i in range(ids.shape[1]):
             t = ids[j, i]
             if t < 0 or not carries[t] or not drawn[j // 2, i // 2]:
                 continue
-            _skin(spline, source, gain, uv, folds, lip, visible, faces[t, 0], faces[t, 1],
-                  faces[t, 2], bary[j, i, 0], bary[j, i, 1], ratio, colour)  # fmt: skip
-            for k in range(3):
-                out[j, i, k] = colour[k]
+            a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+            w1, w2 = bary[j, i, 0], bary[j, i, 1]
+            u = _mix(uv[:, 0], a, b, c, w1, w2)
+            fold = (F1, F1, F1)
+            if u >= 0.0:
+                fold = _ratio(folds, u, _mix(uv[:, 1], a, b, c, w1, w2))
+            colour = _skin(
+                spline,
+                _mix(source[:, 0], a, b, c, w1, w2),
+                _mix(source[:, 1], a, b, c, w1, w2),
+                np.float32(_mix(gain, a, b, c, w1, w2)),
+                _mix(visible, a, b, c, w1, w2),
+                fold,
+                lip,
+            )
+            out[j, i, 0], out[j, i, 1], out[j, i, 2] = colour
 
 
 @njit(cache=True, nogil=True)
