@@ -49,8 +49,6 @@ REFERENCE = (slice(60, 290), slice(180, 332))
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 #: Points that an expression hardly moves.
 STILL = (27, 28, 29, 30, 36, 39, 42, 45)
-#: Log ratio of R, G, B per unit of luminance: folds redden (drawn maps).
-REDDENING = (0.90, 1.02, 1.15)
 #: A pair whose residual is larger (share of the inter-ocular distance) is left out.
 MAX_RESIDUAL = 0.04
 CROP = 768
@@ -269,7 +267,7 @@ def learn_smile(pairs: list[Pair], mask: Float32, landmarks: Float) -> tuple[Flo
 
 
 def fold_arrays(pairs: list[Pair], model: MorphableModel) -> dict[str, NDArray]:
-    """The arrays of the asset: names, maps (N, 256, 256) float16, channels (N, 3)."""
+    """The arrays of the asset: names, maps (N, 256, 256) float16, channels (3,)."""
     corners = model.uv[model.faces[model.landmark_faces]]
     q = np.einsum("lc,lcd->ld", model.landmark_bary, corners) * (SIZE - 1)
     mask = face_mask(q)
@@ -281,7 +279,7 @@ def fold_arrays(pairs: list[Pair], model: MorphableModel) -> dict[str, NDArray]:
     return {
         "names": np.array(["smile", *drawn]),
         "maps": small.astype(np.float16),
-        "channels": np.array([channels, *[REDDENING] * len(drawn)], np.float32),
+        "channels": channels.astype(np.float32),
     }
 
 

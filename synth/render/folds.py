@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,9 @@ __all__ = ["FoldMaps", "fold_ratio", "fold_strengths", "load_fold_maps", "sample
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-#: Strength at which a map stops growing: skin does not fold without end.
-LARGEST = 1.2
+#: Strength at which a map stops growing: skin does not fold without end. Smiles
+#: were seen up to 1.6.
+LARGEST, LARGEST_SMILE = 1.2, 1.5
 #: Limits of the summed log ratio. Above, shiny skin beside the mouth would blow out.
 DARKEST, BRIGHTEST = -0.45, 0.07
 #: Change of the mouth (inter-ocular distances, eye centre to eye centre) of strength 1.
@@ -69,8 +70,8 @@ class FoldMaps:
     maps : (N, M, M) float32
         Log luminance ratio at strength 1; rows follow v, columns u. For the
         subject's left side (u > 1/2), fading over the midline.
-    channels : (N, 3) float32
-        Factor of the log ratio for R, G and B.
+    channels : (3,) float32
+        Factor of the log ratio for R, G and B: folds redden.
     boxes : (N, 4) int32
         First row, last row + 1, first column, last column + 1 where a map is not 0.
     weight : (M, M) float32
@@ -121,10 +122,11 @@ def _read(file: str | PathLike[str]) -> FoldMaps:
             f"({error}); build it with `python -m synth.folds_build`"
         ) from error
     unknown = set(names) - set(DRIVERS) - {"smile"}
-    if maps.ndim != 3 or maps.shape[1] != maps.shape[2] or len(maps) != len(names) or unknown:
+    square = maps.ndim == 3 and maps.shape[1] == maps.shape[2] and len(maps) == len(names)
+    if not square or channels.shape != (3,) or unknown:
         raise AssetError(
             f"fold maps: expected {len(names)} square maps named smile or {sorted(DRIVERS)}, got "
-            f"shape {maps.shape}, names {names}; build them with `python -m synth.folds_build`"
+            f"shape {maps.shape}, names {names}, channels {channels.shape}; build them with `python -m synth.folds_build`"
         )
     boxes = np.array([_support(m) for m in maps], np.int32)
     return FoldMaps(names, maps, channels, boxes, np.ones(maps.shape[1:], np.float32))
@@ -165,16 +167,16 @@ def smile_strength(neutral: Float, deformed: Float) -> Float:
     return out
 
 
-def _capped(strength: Float) -> Float:
-    """Linear at first, then smoothly below `LARGEST`."""
+def _capped(strength: Float, largest: float) -> Float:
+    """Linear at first, then smoothly below `largest`."""
     s = np.maximum(strength, 0.0)
-    return np.asarray(s / (1 + (s / LARGEST) ** 6) ** (1 / 6))
+    return np.asarray(s / (1 + (s / largest) ** 6) ** (1 / 6))
 
 
 def fold_strengths(
     weights: Float, names: Sequence[str], maps: FoldMaps, neutral: Float, deformed: Float
 ) -> Float32:
-    """(N, 2) strength of each map on the subject's left and right side, 0 to `LARGEST`.
+    """(N, 2) strength of each map on the subject's left and right side, >= 0 and capped.
 
     Parameters
     ----------
@@ -186,47 +188,63 @@ def fold_strengths(
     neutral, deformed : (68, 3) float64
         Landmarks of the mesh in model space, mm.
     """
-    at = {name: i for i, name in enumerate(names)}
-    smile = smile_strength(neutral, deformed)
-    out = np.zeros((len(maps.names), 2))
+    out = _capped(_drivers(tuple(names), maps.names) @ np.maximum(weights, 0.0), LARGEST)
+    smile = _capped(smile_strength(neutral, deformed), LARGEST_SMILE)
     for n, name in enumerate(maps.names):
-        for driver, factor in DRIVERS.get(name, ()):
-            for side, suffix in enumerate(("Left", "Right")):
-                index = at.get(driver + suffix, at.get(driver))
-                if index is not None:
-                    out[n, side] += factor * max(weights[index], 0.0)
         if name == "smile":
             out[n] = smile
         elif name == "nasolabial":  # the smile map holds this fold already
             out[n] *= 1 - 0.8 * np.minimum(smile, 1.0)
-    return _capped(out).astype(np.float32)
+    return out.astype(np.float32)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _accumulate(log_map: Any, box: Any, mirrored: Any, scale: Any, total: Any) -> None:
-    """Add ``scale`` (3,) times a map, or its mirror image, to `total` (3, M, M)."""
+@lru_cache(maxsize=8)
+def _drivers(names: tuple[str, ...], maps: tuple[str, ...]) -> Float:
+    """(N, 2, E) how much each weight adds to each map on the left and the right side."""
+    at = {name: i for i, name in enumerate(names)}
+    matrix = np.zeros((len(maps), 2, len(names)))
+    for n, name in enumerate(maps):
+        for driver, factor in DRIVERS.get(name, ()):
+            for side, suffix in enumerate(("Left", "Right")):
+                index = at.get(driver + suffix, at.get(driver))
+                if index is not None:
+                    matrix[n, side, index] += factor
+    return matrix
+
+
+@njit(cache=True, nogil=True)
+def _add(log_map: Any, box: Any, mirrored: Any, strength: Any, total: Any) -> None:
+    """Add `strength` times a map, or its mirror image, to `total` (M, M)."""
     size = log_map.shape[1]
-    for c in range(3):
-        s = scale[c]
-        for y in range(box[0], box[1]):
-            if mirrored:
-                for x in range(box[2], box[3]):
-                    total[c, y, size - 1 - x] += s * log_map[y, x]
-            else:
-                for x in range(box[2], box[3]):
-                    total[c, y, x] += s * log_map[y, x]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _exponential(total: Any, weight: Any, box: Any, ratio: Any) -> None:
-    """``ratio = exp(weight * total)``, limited, within `box`; series to x^5, error < 1e-5."""
     for y in range(box[0], box[1]):
-        for c in range(3):
+        if mirrored:
             for x in range(box[2], box[3]):
-                v = min(max(total[c, y, x] * weight[y, x], DARKEST), BRIGHTEST * (1 + 0.5 * c))
-                ratio[y, x, c] = 1 + v * (
-                    1 + v * (0.5 + v * (1 / 6 + v * (1 / 24 + v * (1 / 120))))
-                )
+                total[y, size - 1 - x] += strength * log_map[y, x]
+        else:
+            for x in range(box[2], box[3]):
+                total[y, x] += strength * log_map[y, x]
+
+
+@njit(cache=True, nogil=True)
+def _ratio(maps: Any, boxes: Any, strengths: Any, weight: Any, channels: Any, out: Any) -> None:
+    """``out = exp(channels * weight * sum)``, limited; `out` holds ones."""
+    size = maps.shape[1]
+    total = np.zeros((size, size), np.float32)
+    top, bottom = size, 0
+    for n in range(maps.shape[0]):
+        for side in range(2):
+            if strengths[n, side] >= 1e-3:
+                _add(maps[n], boxes[n], side == 1, strengths[n, side], total)
+                top, bottom = min(top, boxes[n, 0]), max(bottom, boxes[n, 1])
+    for y in range(top, bottom):
+        for x in range(size):
+            if total[y, x] == 0.0:
+                continue
+            value = min(max(total[y, x] * weight[y, x], DARKEST), BRIGHTEST)
+            for c in range(3):
+                v = value * channels[c]  # the series of exp to x^5: error < 1e-5
+                series = 0.5 + v * (1 / 6 + v * (1 / 24 + v * (1 / 120)))
+                out[y, x, c] = 1 + v * (1 + v * series)
 
 
 def fold_ratio(maps: FoldMaps, strengths: Float32, gain: float = 1.0) -> Float32:
@@ -252,25 +270,12 @@ def fold_ratio(maps: FoldMaps, strengths: Float32, gain: float = 1.0) -> Float32
             f"strengths: expected ({len(maps.names)}, 2), got {strengths.shape}; "
             "use fold_strengths"
         )
-    total = np.zeros((3, size, size), np.float32)
-    first, last, left, right = size, 0, size, 0
-    for n in range(len(maps.names)):
-        for side in (0, 1):
-            strength = gain * float(strengths[n, side])
-            if strength < 1e-3:
-                continue
-            top, bottom, x0, x1 = (int(v) for v in maps.boxes[n])
-            scale = (strength * maps.channels[n]).astype(np.float32)
-            _accumulate(maps.maps[n], maps.boxes[n], side == 1, scale, total)
-            if side == 1:
-                x0, x1 = size - x1, size - x0
-            first, last = min(first, top), max(last, bottom)
-            left, right = min(left, x0), max(right, x1)
-    if last > first:
-        _exponential(total, maps.weight, np.array((first, last, left, right)), ratio)
+    scaled = (gain * strengths).astype(np.float32)
+    _ratio(maps.maps, maps.boxes, scaled, maps.weight, maps.channels, ratio)
     return ratio
 
 
+#: (model, vertices (M, M, 3), -1 outside; barycentric weights (M, M, 3)) per model and size.
 _TEXELS: dict[tuple[int, int], tuple[Any, NDArray[np.int32], Float32]] = {}
 
 

@@ -128,7 +128,7 @@ def _glabella(q: Float, rng: np.random.Generator) -> Float:
     eye = q[[39, 42], 1].mean()
     x = CENTRE
     out = _fold([(x + inner * 0.42, brow + 15), (x + inner * 0.50, brow - 6), (x + inner * 0.72, brow - 32)],
-                0.15, 3.0, rng, 0.30, 0.4)  # fmt: skip
+                0.17, 3.0, rng, 0.30, 0.4)  # fmt: skip
     out = out + _blob(x + inner * 1.1, brow - 9, 8, 11, 0.05)
     cross = _fold([(x - inner * 0.8, eye - 14), (x, eye - 11), (x + inner * 0.8, eye - 14)],
                   0.06, 2.8, rng, 0.3)  # fmt: skip
@@ -138,8 +138,8 @@ def _glabella(q: Float, rng: np.random.Generator) -> Float:
 def _nose(q: Float, rng: np.random.Generator) -> Float:
     """Bunny lines on the side of the nose, half of the line over its root."""
     x, top = CENTRE, q[27, 1]
-    out = _fold([(x + 6, top + 3), (x + 15, top + 14), (x + 21, top + 29)], 0.10, 2.4, rng, 0.35)
-    out = out + _fold([(x + 5, top + 17), (x + 14, top + 29), (x + 20, top + 42)], 0.08, 2.4, rng, 0.35)
+    out = _fold([(x + 6, top + 3), (x + 15, top + 14), (x + 21, top + 29)], 0.12, 2.4, rng, 0.35)
+    out = out + _fold([(x + 5, top + 17), (x + 14, top + 29), (x + 20, top + 42)], 0.10, 2.4, rng, 0.35)
     root = _fold([(x - 14, top - 6), (x, top - 3), (x + 14, top - 6)], 0.09, 2.6, rng, 0.3)
     return out + left_half((root + root[:, ::-1]) / 2)
 
@@ -147,7 +147,7 @@ def _nose(q: Float, rng: np.random.Generator) -> Float:
 def _forehead(q: Float, rng: np.random.Generator) -> Float:
     """Three lines across the forehead, broken and uneven."""
     brow, x, out = q[[21, 22], 1].mean(), CENTRE, np.zeros((SIZE, SIZE))
-    for up, half, depth in ((-33, 60, 0.085), (-50, 74, 0.10), (-68, 62, 0.075)):
+    for up, half, depth in ((-33, 60, 0.105), (-50, 74, 0.125), (-68, 62, 0.095)):
         wave = rng.normal(0, 1.3, 5) * (1, 1, 0, 1, 1)  # level at the mirror
         course = [(x + t * half, brow + up + 6 * abs(t) ** 1.7 + 2 * np.exp(-((t / 0.35) ** 2)) + w)
                   for t, w in zip((-1, -0.5, 0, 0.5, 1), wave, strict=True)]  # fmt: skip
@@ -158,7 +158,7 @@ def _forehead(q: Float, rng: np.random.Generator) -> Float:
 def _forehead_outer(q: Float, rng: np.random.Generator) -> Float:
     """Arcs above the outer half of the brow."""
     brow, x, out = q[[21, 22], 1].mean(), CENTRE, np.zeros((SIZE, SIZE))
-    for up, depth in ((-36, 0.075), (-54, 0.065)):
+    for up, depth in ((-36, 0.09), (-54, 0.08)):
         course = [(x + 46, brow + up), (x + 84, brow + up - 6), (x + 120, brow + up + 8)]
         out = out + _fold(course, depth, 3.0, rng, 0.40, 0.35)
     return out
@@ -173,7 +173,7 @@ def _nasolabial(q: Float, smile: Float) -> Float:
     aside = np.abs(column - CENTRE)
     window = 1 / (1 + np.exp(-(aside - 22) / 2.5)) / (1 + np.exp((aside - 86) / 4))
     window = window / (1 + np.exp((row - q[48, 1] + 6) / 6)) / (1 + np.exp(-(row - q[29, 1] + 4) / 5))
-    return np.asarray(1.2 * dark * window * (column > CENTRE))
+    return np.asarray(1.6 * dark * window * (column > CENTRE))
 
 
 def _frown(q: Float, rng: np.random.Generator) -> Float:
