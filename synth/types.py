@@ -51,8 +51,8 @@ class VA:
             object.__setattr__(self, name, float(value))
         if self.radius > 1 + 1e-9:
             raise TargetError(
-                f"va: expected a point inside the unit disc, got ({self.valence:g}, {self.arousal:g}) "
-                f"at radius {self.radius:.3g}; divide both by {self.radius:.3g}, or map a square "
+                "va: expected a point inside the unit disc, got "
+                f"({self.valence:g}, {self.arousal:g}) at radius {self.radius:.3g}; divide both by {self.radius:.3g}, or map a square "
                 "rating with synth.affect.square_to_disc"
             )
 

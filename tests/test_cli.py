@@ -181,6 +181,28 @@ def test_every_face_gets_its_own_file(two, tmp_path):
     ]
 
 
+def test_points_of_the_users_own_lie_beside_the_photo_or_in_a_folder(two, done, tmp_path):
+    from synth.landmarks.files import write_pts
+    from synth.pipeline import Generator
+
+    photo = tmp_path / "in/sample_1.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes((two / "sample_1.jpg").read_bytes())
+    points = Generator().faces(photo)[1][0].points
+    write_pts(photo.with_suffix(".pts"), points)
+    base = ["generate", "--va", "0.5,0.3", "-i", photo, *SMALL]
+    assert call(*base, "-o", tmp_path / "beside", "--landmarks", "file").exit_code == 0
+    (tmp_path / "points").mkdir()
+    photo.with_suffix(".pts").rename(tmp_path / "points/sample_1.pts")
+    folder = f"file:{tmp_path / 'points'}"
+    assert call(*base, "-o", tmp_path / "folder", "--landmarks", folder).exit_code == 0
+    assert call(*base, "-o", tmp_path / "none", "--landmarks", "file").exit_code == 3
+    for out in ("beside", "folder"):
+        picture = load_image(tmp_path / out / rows(tmp_path / out)[0]["file_name"]).pixels
+        like = load_image(done / rows(done)[0]["file_name"]).pixels
+        assert np.abs(picture.astype(int) - like.astype(int)).max() <= 2  # points kept to 1e-6
+
+
 def test_dry_run_writes_nothing(two, tmp_path):
     result = call("generate", "--va-grid", "3", "-i", two, "-o", tmp_path / "out", "--dry-run")
     assert result.exit_code == 0
