@@ -49,8 +49,8 @@ class Limits:
     eye_distance : float
         Least inter-ocular distance (36-45), pixels.
     yaw, pitch : float
-        Largest head turn of the fitted model, degrees. Roll is free, but the
-        default detector finds faces only up to about 25 degrees of it.
+        Largest head turn of the fitted model, degrees. Roll is free, but
+        the default detector was seen to find faces only up to 30 degrees of it.
     yaw_slack, pitch_slack : float
         Added before the fit, when the landmarks alone must tell: a person's nose
         shifts that estimate by 3 degrees of yaw and 7 of pitch (sd).
