@@ -307,8 +307,8 @@ def sample_texture(
         _TEXELS[key] = (model, np.where((ids >= 0)[..., None], faces[ids], -1), w)
     _, corners, w = _TEXELS[key]
     covered = corners[..., 0] >= 0
-    at = np.einsum("yxc,yxcd->yxd", w, position.astype(np.float32)[corners])
-    texture = cv2.remap(photo, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=1)
+    x, y = ((w * line.astype(np.float32)[corners]).sum(2) for line in position.T)
+    texture = cv2.remap(photo, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     texture[~covered] = 0
     return texture, covered
 
@@ -327,15 +327,16 @@ def skin_weight(texture: NDArray[np.uint8], skin: Float, size: int) -> Float32:
     skin : (3,) float
         Median RGB of the lit skin.
     """
+    odd = 2 * (texture.shape[0] // 100) + 1  # about 1/50 of the texture
+    kernel = np.ones((odd, odd), np.uint8)
     log_ratio = np.log(texture.astype(np.float32) + 10) - np.log(skin + 10).astype(np.float32)
-    log_ratio = cv2.blur(log_ratio, (5, 5))
+    log_ratio = cv2.blur(log_ratio, (odd, odd))
     light = log_ratio @ np.array([0.299, 0.587, 0.114], np.float32)
     # Shade darkens skin and reddens it a little; hair and frames go further.
     dark = np.clip((light + 0.95) / 0.35, 0, 1)
     hue = np.abs(log_ratio[..., 0] - log_ratio[..., 2] - 0.25 * np.clip(-light, 0, 1))
     strange = np.clip((0.55 - hue) / 0.25, 0, 1)
-    weight = cv2.morphologyEx(dark * strange, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
-    weight = cv2.erode(weight, np.ones((5, 5), np.uint8))
+    weight = cv2.erode(cv2.morphologyEx(dark * strange, cv2.MORPH_CLOSE, kernel), kernel)
     if weight.shape[0] != size:
-        weight = cv2.resize(weight, (size, size), interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(weight, (size, size), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), 0.012 * size), np.float32)
