@@ -52,7 +52,8 @@ class VA:
         if self.radius > 1 + 1e-9:
             raise TargetError(
                 "va: expected a point inside the unit disc, got "
-                f"({self.valence:g}, {self.arousal:g}) at radius {self.radius:.3g}; divide both by {self.radius:.3g}, or map a square "
+                f"({self.valence:g}, {self.arousal:g}) at radius {self.radius:.3g}; "
+                f"divide both by {self.radius:.3g}, or map a square "
                 "rating with synth.affect.square_to_disc"
             )
 
