@@ -181,7 +181,7 @@ def _folds(image: FaceImage, position: Float, model: MorphableModel, light: Ligh
     """The fold maps, faded where the photo shows no bare skin."""
     maps = load_fold_maps()
     size = maps.weight.shape[0]
-    texture, _ = sample_texture(image.pixels, position, model, size)
+    texture, _ = sample_texture(image.pixels, position, model, size // 2)
     return maps.faded(skin_weight(texture, light.skin, size))
 
 
