@@ -30,6 +30,8 @@ Float = NDArray[np.float64]
 
 #: Coincident when the lips are closed: one control point each in the residual field.
 INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+#: Added to the expected error of a jaw landmark, per distance that it slid.
+SLID = 0.25
 #: Cosine between normal and view at which the outline of a cheek is seen.
 OUTLINE = 0.0
 
@@ -106,11 +108,12 @@ class _Landmarker:
             start[i] = nearest + t[nearest]
         return start
 
-    def slide(self, shape: Float, camera: Camera) -> tuple[Float, Float]:
-        """Mean (68, 3) and modes (K, 68, 3) with hidden jaw points moved to the outline.
+    def slide(self, shape: Float, camera: Camera) -> tuple[Float, Float, Float]:
+        """Mean (68, 3), modes (K, 68, 3) and slid distance (68,) for a camera.
 
-        Where the surface turns away from the camera in front of a landmark, the
-        landmark moves along its path to that place.
+        Where the surface turns away from the camera in front of a jaw landmark, the
+        landmark moves along its path to that place, the outline. The distance is a
+        share of the inter-ocular distance.
         """
         mean, modes = self.mean.copy(), self.modes.copy()
         vertices = self.local_mean + (shape.astype(np.float32) @ self.local_modes).reshape(-1, 3)
@@ -126,7 +129,7 @@ class _Landmarker:
             if here < self.start[i]:
                 mean[i] += self._on_path(i, here, self.model.mean)
                 modes[:, i] += self._on_path(i, here, self.model.modes)
-        return mean, modes
+        return mean, modes, np.linalg.norm(mean - self.mean, axis=1) / inter_ocular(self.mean)
 
     def _on_path(self, landmark: int, position: float, values: Float) -> Float:
         """Difference of `values` (..., V, 3) between a position on a jaw path and its start."""
@@ -188,7 +191,8 @@ def fit_camera_and_shape(
     marks = _landmarker(model)
     center = (np.array(image_size[::-1], float) - 1) / 2
     iod = inter_ocular(points)
-    weight = 1 / (landmark_sigma(s) * iod)
+    sigma = landmark_sigma(s)
+    weight = 1 / (sigma * iod)
     log_focal0 = np.log(s.focal_ratio * iod)
     n_modes = model.n_modes
     shape, log_focal = np.zeros(n_modes), log_focal0
@@ -211,7 +215,9 @@ def fit_camera_and_shape(
     for iteration in range(s.iterations):
         if iteration >= 3 and iteration % 3 == 0:
             camera = _camera(rotation, translation, log_focal, center)
-            mean, modes = marks.slide(shape, camera)
+            mean, modes, slid = marks.slide(shape, camera)
+            # Where along the outline the point belongs is known less the farther it slid.
+            weight = 1 / ((sigma + SLID * slid) * iod)
             seen, error, cost = evaluate(rotation, translation, log_focal, shape)
         jacobian = _jacobian(seen, rotation, translation, modes, float(np.exp(log_focal)))
         robust = 1 / (1 + (error**2).sum(1) / s.robust**2)

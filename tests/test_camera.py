@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from synth.camera import camera_offset, crop_camera, pose_degrees, project, view_directions
 from synth.testing import synthetic_camera
 from synth.types import Camera

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from synth.crops import face_crop, face_crop_matrix, transform_landmarks
 from synth.errors import UsageError
 from synth.landmarks.mirror import mirror_points

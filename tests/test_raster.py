@@ -6,6 +6,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+
 from synth.camera import project
 from synth.errors import UsageError
 from synth.render.raster import FAR, rasterise
