@@ -42,10 +42,9 @@ def test_pose_of_a_known_camera(model, pose):
 def test_signs_of_the_pose(model, pose, what, sign):
     vertices = model.mean
     tip = np.array([[0, 100, 0.0]]) if pose[2] else vertices[[vertices[:, 2].argmax()]]
-    moved = [project(tip, synthetic_camera(model, *p))[0, :2] for p in ((0, 0, 0), pose)]
-    centre = [
-        project(vertices, synthetic_camera(model, *p))[:, :2].mean(0) for p in ((0, 0, 0), pose)
-    ]
+    cameras = [synthetic_camera(model, *p) for p in ((0, 0, 0), pose)]
+    moved = [project(tip, camera)[0, :2] for camera in cameras]
+    centre = [project(vertices, camera)[:, :2].mean(0) for camera in cameras]
     assert ((moved[1] - centre[1]) - (moved[0] - centre[0])) @ sign > 1, what
 
 
