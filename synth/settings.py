@@ -124,7 +124,7 @@ class Settings:
     @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 by name of every data file that decides the pictures."""
-        found: dict[str, str] = {}
+        found = assets.verified("fold_maps")
         for name, own in (("anny_face", self.model), ("va_gallery", self.gallery)):
             if own and not Path(own).is_file():
                 raise AssetError(f"{own}: expected a file, got none")

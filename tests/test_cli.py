@@ -91,7 +91,7 @@ def test_pictures_labels_and_run_file(done):
     run = tomllib.loads((done / "run.toml").read_text("utf-8"))
     assert run["settings"]["va"] == ["0.5,0.3", "-0.5,0.3"]
     assert run["settings"]["size"] == 96
-    assert run["assets"].keys() == {"anny_face", "va_gallery", "dlib_68"}
+    assert run["assets"].keys() == {"anny_face", "va_gallery", "fold_maps", "dlib_68"}
 
 
 def test_every_picture_carries_its_record_and_is_marked(done):

@@ -81,7 +81,7 @@ def test_record_says_what_was_asked_and_what_the_class_is(generator, face, galle
     expected = gallery.lookup(VA(0.52, 0.31), "smooth").weights
     written = [record.weights.get(name, 0.0) for name in gallery.names]
     assert written == pytest.approx(list(expected), abs=1e-5)
-    assert set(record.assets) == {"anny_face", "va_gallery", "dlib_68"}
+    assert set(record.assets) == {"anny_face", "va_gallery", "fold_maps", "dlib_68"}
     assert json.loads(record_line(record))["seed"] == record.seed
 
 
