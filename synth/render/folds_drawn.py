@@ -179,7 +179,7 @@ def _nasolabial(q: Float, smile: Float) -> Float:
 def _frown(q: Float, rng: np.random.Generator) -> Float:
     """From the corner of the mouth downwards."""
     x, y = q[54]
-    out = _fold([(x + 3, y + 3), (x + 9, y + 14), (x + 11, y + 31)], 0.13, 3.6, rng, 0.35, -0.3)
+    out = _fold([(x + 2, y + 1), (x + 8, y + 14), (x + 9, y + 36)], 0.11, 4.6, rng, 0.3, -0.3, 0.7)
     return out + _blob(x - 6, y + 17, 7, 9, 0.02)
 
 
