@@ -59,7 +59,7 @@ def _find_iris(red: NDArray[np.float32], inside: NDArray[np.bool_], iod: float) 
     start = np.array([np.average(cols[dark]), np.average(rows[dark])])
     step_y, step_x = np.gradient(cv2.GaussianBlur(red, (0, 0), max(0.6, 0.006 * iod)))
     # Only the left and right arcs: top and bottom of the iris are behind the lids.
-    angle = np.radians(np.r_[-45:50:8, 135:230:8])
+    angle = np.radians(np.r_[-48:49:8, 132:229:8])
     unit = np.stack((np.cos(angle), np.sin(angle)), 1)
     best, found = -np.inf, np.array([*start, 0.065 * iod])
     reach = 0.035 * iod

@@ -188,10 +188,11 @@ def _folds(image: FaceImage, position: Float, model: MorphableModel, light: Ligh
 def _visible(model: MorphableModel, neutral: Float, iod: float) -> Float:
     """(V,) 1 where nothing of the mesh lies in front of the vertex in the neutral photo."""
     scale = 160.0 / iod  # resolution of the depth map: 160 px between the eye corners
-    low = neutral[:, :2].min(0)
+    low, high = neutral[:, :2].min(0), neutral[:, :2].max(0)
+    width, height = np.ceil((high - low) * scale).astype(int) + 1
     local = neutral.copy()
-    local[:, :2] = (neutral[:, :2] - low) * scale
-    width, height = np.ceil(local[:, :2].max(0)).astype(int) + 1
+    # Centred in the map, so that a mirrored photo gets the mirrored answer.
+    local[:, :2] = (neutral[:, :2] - (low + high) / 2) * scale + np.array([width - 1, height - 1]) / 2
     _, _, depth = rasterise(local, model.faces, (0, 0, int(width), int(height)))
     at = np.round(local[:, :2]).astype(int)
     nearest = np.full(len(neutral), -np.inf)

@@ -21,6 +21,7 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import Delaunay
 
 from synth.errors import SkipPhoto
+from synth.render.raster import rasterise
 from synth.render.topology import LIPS, OUTSIDE, SKIN
 from synth.types import Landmarks
 
@@ -108,13 +109,18 @@ def _reliable(
     return result
 
 
-def _outline(faces: NDArray[np.int32], position: Float) -> NDArray[np.int64]:
-    """The outermost closed boundary of the kept skin, in order."""
+def _border(faces: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(n, 2) edges that only one triangle has."""
     directed = np.concatenate((faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]))
     undirected = np.sort(directed, axis=1).astype(np.int64)
     key = undirected[:, 0] * (undirected.max() + 1) + undirected[:, 1]
     _, first, count = np.unique(key, return_index=True, return_counts=True)
-    border = undirected[first[count == 1]]
+    return np.asarray(undirected[first[count == 1]])
+
+
+def _outline(faces: NDArray[np.int32], position: Float) -> NDArray[np.int64]:
+    """The outermost closed boundary of the kept skin, in order."""
+    border = _border(faces)
     graph = sparse.coo_matrix((np.ones(len(border)), border.T), (len(position),) * 2)
     component = connected_components(graph, directed=False)[1]
     start = border[position[border[:, 0], 0].argmin(), 0]
@@ -162,18 +168,10 @@ def build_surface(
     outline = _outline(kept, position)
     low = position[outline].min(0) - (reach + SPACING) * iod
     high = position[outline].max(0) + (reach + SPACING) * iod
-    middle = landmarks.points[27]
-    steps = [
-        middle[k] + SPACING * iod * np.arange(
-            np.floor((low[k] - middle[k]) / (SPACING * iod)),
-            np.ceil((high[k] - middle[k]) / (SPACING * iod)) + 1,
-        )
-        for k in (0, 1)
-    ]  # fmt: skip
-    grid = np.stack(np.meshgrid(*steps), -1).reshape(-1, 2)
-    distance = _distance_outside(kept, position, grid, low, high, iod)
-    grid = grid[(distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)]
-    distance = distance[(distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)]
+    grid = _lattice(low, high, landmarks.points[27], SPACING * iod)
+    distance = _distance_outside(kept, position, grid, iod)
+    near = (distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)
+    grid, distance = grid[near], distance[near]
     ring = np.unique(kept[np.isin(kept, outline).any(1)])
     inner = np.setdiff1d(ring, outline)
     nodes = np.concatenate((outline, inner))
@@ -200,19 +198,42 @@ def build_surface(
     )
 
 
-def _distance_outside(
-    kept: NDArray[np.int32], position: Float, grid: Float, low: Float, high: Float, iod: float
-) -> Float:
-    """Distance of `grid` points from the drawn mesh in inter-ocular distances."""
-    per_iod = 64.0  # resolution of the distance map
-    size = np.ceil((high - low) / iod * per_iod).astype(int) + 2
-    local = ((position - low) / iod * per_iod)[kept]
-    canvas = np.full((size[1], size[0]), 255, np.uint8)
-    cv2.fillPoly(canvas, list(np.round(local * 16).astype(np.int32)), 0, shift=4)
-    field = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / per_iod
-    at = np.round((grid - low) / iod * per_iod).astype(int)
-    at = np.clip(at, 0, size - 1)
-    return np.asarray(field[at[:, 1], at[:, 0]], np.float64)
+def _lattice(low: Float, high: Float, middle: Float, spacing: float) -> Float:
+    """(n, 2) triangular lattice between `low` and `high`, symmetric around the column of `middle`.
+
+    Its Delaunay triangles are unique, unlike those of a square grid, so that a
+    mirrored photo gets the mirrored skirt.
+    """
+    step = np.array([spacing, spacing * np.sqrt(3) / 2])
+    first = np.floor((low - middle) / step).astype(int)
+    last = np.ceil((high - middle) / step).astype(int)
+    reach = max(-first[0], last[0]) + 1
+    rows, columns = np.mgrid[first[1] : last[1] + 1, -reach : reach + 1]
+    odd = rows % 2
+    x = (columns + 0.5 * odd) * step[0]
+    keep = ~((odd == 1) & (columns == reach))  # as many on either side
+    points = middle + np.stack((x[keep], rows[keep] * step[1]), 1)
+    return points[((points > low) & (points < high)).all(1)]
+
+
+def _distance_outside(kept: NDArray[np.int32], position: Float, grid: Float, iod: float) -> Float:
+    """Distance of `grid` points from the drawn mesh in inter-ocular distances; 0 inside."""
+    a, b = position[_border(kept)].transpose(1, 0, 2)
+    along = b - a
+    square = np.maximum((along**2).sum(1), 1e-12)
+    nearest = np.empty(len(grid))
+    for i in range(0, len(grid), 256):
+        rows = grid[i : i + 256, None]
+        t = np.clip(((rows - a) * along).sum(2) / square, 0, 1)
+        off = rows - a - t[..., None] * along
+        nearest[i : i + 256] = np.sqrt((off**2).sum(2).min(1))
+    # A coarse picture of the mesh tells inside from outside; near the border it does not matter.
+    scale, low = 64.0 / iod, grid.min(0)
+    flat = np.column_stack(((position - low) * scale, np.ones(len(position))))
+    size = np.ceil((grid.max(0) - low) * scale).astype(int) + 1
+    ids = rasterise(flat, kept, (0, 0, int(size[0]), int(size[1])))[0]
+    at = np.minimum(np.round((grid - low) * scale).astype(int), size - 1)
+    return np.where(ids[at[:, 1], at[:, 0]] >= 0, 0.0, nearest / iod)
 
 
 def _harmonic(
