@@ -218,5 +218,5 @@ def _guard(position: Float, lid_edge: Float, facing: Float, iod: float) -> Float
 def _face_core(points: Float, iod: float, position: Float) -> NDArray[np.bool_]:
     """Vertices between brows and chin."""
     low = points.min(0) - 0.1 * iod
-    high = points.max(0) - (0, 0.05 * iod)
+    high = points.max(0) + (0.1 * iod, -0.05 * iod)
     return ((position > low) & (position < high)).all(1)
