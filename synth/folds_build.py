@@ -19,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,8 +34,9 @@ from synth.image_files import write_atomic
 from synth.images import load_image
 from synth.landmarks import get_detector
 from synth.morphable.model import MorphableModel, load_model
-from synth.render.folds import SMILE_UNIT, sample_texture
+from synth.render.folds import SMILE_UNIT
 from synth.render.folds_drawn import SIZE, drawn_maps, left_half
+from synth.render.texture import sample_texture
 from synth.types import Fit
 
 __all__ = ["Pair", "collect_pair", "face_mask", "fold_arrays", "learn_smile", "main"]
@@ -115,8 +117,10 @@ def collect_pair(neutral_file: Path, smile_file: Path, model: MorphableModel) ->
     found = detector.detect(smile)[0].points
     to_crop = _similarity(found[list(STILL)], landmarks.points[list(STILL)])
     scale = float(np.hypot(to_crop[0, 0], to_crop[1, 0]))
-    soft = cv2.GaussianBlur(smile.pixels, (0, 0), max(0.01, 0.45 / scale)) if scale < 1 else smile.pixels
-    smiling = cv2.warpAffine(soft, to_crop, (CROP, CROP), flags=cv2.INTER_CUBIC, borderMode=1)
+    pixels = smile.pixels
+    if scale < 1:  # blur to the new Nyquist, as face_crop does
+        pixels = cv2.GaussianBlur(pixels, (0, 0), max(0.01, 0.45 / scale))
+    smiling = cv2.warpAffine(pixels, to_crop, (CROP, CROP), flags=cv2.INTER_CUBIC, borderMode=1)
     target = found @ to_crop[:, :2].T + to_crop[:, 2]
     iod = landmarks.inter_ocular
     at, residual = _smile_mesh(fit, model, target, iod)
@@ -157,7 +161,8 @@ def _slope(ratios: Float32, strengths: Float32) -> tuple[Float32, Float32]:
 
 def _band(image: Float32, fine: float = 1.5, coarse: float = 14.0) -> Float32:
     """Detail between two scales: the folds, without shading and pores."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), fine) - cv2.GaussianBlur(image, (0, 0), coarse))
+    detail = cv2.GaussianBlur(image, (0, 0), fine) - cv2.GaussianBlur(image, (0, 0), coarse)
+    return np.asarray(detail)
 
 
 def _congeal(ratios: Float32, strengths: Float32, mask: Float32, rounds: int = 3) -> Float32:
@@ -224,7 +229,8 @@ def face_mask(landmarks: Float) -> Float32:
         else:
             cv2.polylines(hole, [corners], False, 1, 1)
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
-        mask = mask * (1 - cv2.GaussianBlur(cv2.dilate(hole, kernel).astype(np.float32), (0, 0), soft))
+        wide = cv2.dilate(hole, kernel).astype(np.float32)
+        mask = mask * (1 - cv2.GaussianBlur(wide, (0, 0), soft))
     return np.asarray(np.clip(mask, 0, 1), np.float32)
 
 
@@ -266,7 +272,7 @@ def learn_smile(pairs: list[Pair], mask: Float32, landmarks: Float) -> tuple[Flo
     return out * mask * _smiling(landmarks), channels
 
 
-def fold_arrays(pairs: list[Pair], model: MorphableModel) -> dict[str, NDArray]:
+def fold_arrays(pairs: list[Pair], model: MorphableModel) -> dict[str, Any]:
     """The arrays of the asset: names, maps (N, 256, 256) float16, channels (3,)."""
     corners = model.uv[model.faces[model.landmark_faces]]
     q = np.einsum("lc,lcd->ld", model.landmark_bary, corners) * (SIZE - 1)

@@ -18,11 +18,10 @@ from synth.render.folds import (
     fold_ratio,
     fold_strengths,
     load_fold_maps,
-    sample_texture,
-    skin_weight,
     smile_strength,
 )
 from synth.render.folds_drawn import SIZE, drawn_maps, left_half
+from synth.render.texture import sample_texture, skin_weight
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +255,8 @@ def test_leaving_people_out_changes_the_map(shared, tmp_path):
                 (shared / "data" / folder / f"{name}.jpg").resolve()
             )
     for out, left_out in (("all", ""), ("some", "004")):
-        assert build(["--photos", str(photos), "--out", str(tmp_path / out), "--leave-out", left_out]) == 0
+        options = ["--photos", str(photos), "--out", str(tmp_path / out)]
+        assert build([*options, "--leave-out", left_out]) == 0
     every, some = (load_fold_maps(tmp_path / n) for n in ("all", "some"))
     smile = every.names.index("smile")
     assert not np.array_equal(every.maps[smile], some.maps[smile])

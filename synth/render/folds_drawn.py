@@ -82,7 +82,8 @@ def _fold(
 def _blob(x: float, y: float, sx: float, sy: float, height: float) -> Float:
     """(512, 512) Gaussian."""
     row, column = np.mgrid[0:SIZE, 0:SIZE]
-    return np.asarray(height * np.exp(-0.5 * ((column - x) / sx) ** 2 - 0.5 * ((row - y) / sy) ** 2))
+    squared = ((column - x) / sx) ** 2 + ((row - y) / sy) ** 2
+    return np.asarray(height * np.exp(-0.5 * squared))
 
 
 def left_half(values: Float, softness: float = 8.0) -> Float:
@@ -127,8 +128,8 @@ def _glabella(q: Float, rng: np.random.Generator) -> Float:
     inner, brow = q[22, 0] - CENTRE, q[[21, 22], 1].mean()
     eye = q[[39, 42], 1].mean()
     x = CENTRE
-    out = _fold([(x + inner * 0.42, brow + 15), (x + inner * 0.50, brow - 6), (x + inner * 0.72, brow - 32)],
-                0.17, 3.0, rng, 0.30, 0.4)  # fmt: skip
+    furrow = [(0.42, 15), (0.50, -6), (0.72, -32)]
+    out = _fold([(x + inner * a, brow + b) for a, b in furrow], 0.17, 3.0, rng, 0.30, 0.4)
     out = out + _blob(x + inner * 1.1, brow - 9, 8, 11, 0.05)
     cross = _fold([(x - inner * 0.8, eye - 14), (x, eye - 11), (x + inner * 0.8, eye - 14)],
                   0.06, 2.8, rng, 0.3)  # fmt: skip
@@ -139,7 +140,8 @@ def _nose(q: Float, rng: np.random.Generator) -> Float:
     """Bunny lines on the side of the nose, half of the line over its root."""
     x, top = CENTRE, q[27, 1]
     out = _fold([(x + 6, top + 3), (x + 15, top + 14), (x + 21, top + 29)], 0.12, 2.4, rng, 0.35)
-    out = out + _fold([(x + 5, top + 17), (x + 14, top + 29), (x + 20, top + 42)], 0.10, 2.4, rng, 0.35)
+    lower = [(x + 5, top + 17), (x + 14, top + 29), (x + 20, top + 42)]
+    out = out + _fold(lower, 0.10, 2.4, rng, 0.35)
     root = _fold([(x - 14, top - 6), (x, top - 3), (x + 14, top - 6)], 0.09, 2.6, rng, 0.3)
     return out + left_half((root + root[:, ::-1]) / 2)
 
@@ -172,7 +174,8 @@ def _nasolabial(q: Float, smile: Float) -> Float:
     dark = np.minimum(blur(smile, 0.8) - blur(smile, 16), 0)
     aside = np.abs(column - CENTRE)
     window = 1 / (1 + np.exp(-(aside - 22) / 2.5)) / (1 + np.exp((aside - 86) / 4))
-    window = window / (1 + np.exp((row - q[48, 1] + 6) / 6)) / (1 + np.exp(-(row - q[29, 1] + 4) / 5))
+    window = window / (1 + np.exp((row - q[48, 1] + 6) / 6))
+    window = window / (1 + np.exp(-(row - q[29, 1] + 4) / 5))
     return np.asarray(1.6 * dark * window * (column > CENTRE))
 
 
@@ -193,7 +196,8 @@ def _chin(q: Float, rng: np.random.Generator) -> Float:
         size = rng.uniform(1.9, 3.2)
         dimples += _blob(x + dx, middle + dy, 1.2 * size, size, -0.035)
         dimples += _blob(x + dx, middle + dy - 2 * size, 1.2 * size, size, 0.018)
-    crease = _fold([(x - 28, lip + 17), (x, lip + 11), (x + 28, lip + 17)], 0.11, 4.2, rng, 0.5, 0.5)
+    under = [(x - 28, lip + 17), (x, lip + 11), (x + 28, lip + 17)]
+    crease = _fold(under, 0.11, 4.2, rng, 0.5, 0.5)
     return left_half(dimples) + left_half((crease + crease[:, ::-1]) / 2)
 
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from synth.camera import project, view_directions
 from synth.render.eyes import Eye, complete_eye
-from synth.render.folds import FoldMaps, load_fold_maps, sample_texture, skin_weight
+from synth.render.folds import FoldMaps, load_fold_maps
 from synth.render.light import Light, fit_light
 from synth.render.mouth import MouthColours, mouth_colours
 from synth.render.raster import rasterise
 from synth.render.settings import RenderSettings
 from synth.render.shade import spline_coefficients, vertex_normals
 from synth.render.surface import Surface, build_surface
+from synth.render.texture import sample_texture, skin_weight
 from synth.render.topology import EYES, LIPS, OUTSIDE, SKIN, Topology, topology
 from synth.types import FaceImage, Fit, Landmarks
 
