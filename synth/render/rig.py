@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["FaceRig", "build_rig"]
 
 Float = NDArray[np.float64]
+#: Texture coordinate of what has none.
+NO_UV = -1e6
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class FaceRig:
     visible : (V + S,) float64
         1 where the photo shows the vertex.
     uv : (V + S, 2) float64
-        Texture coordinates; -1 on the skirt.
+        Texture coordinates; far below 0 on the skirt, so that no mixture lands in the texture.
     carries : (F,) bool
         Triangles that carry the photo.
     eye_faces : (F,) bool
@@ -165,7 +167,7 @@ def build_rig(
         normals=normals,
         guard=guard,
         visible=np.concatenate((seen, np.ones(count))),
-        uv=np.concatenate((model.uv, np.full((count, 2), -1.0))).astype(np.float64),
+        uv=np.concatenate((model.uv, np.full((count, 2), NO_UV))).astype(np.float64),
         carries=np.isin(surface.labels, (SKIN, LIPS, OUTSIDE)),
         eye_faces=np.isin(surface.labels, EYES),
         light=light,
