@@ -66,13 +66,14 @@ def skin_weight(texture: NDArray[np.uint8], skin: Float, size: int) -> Float32:
     Parameters
     ----------
     texture : (M, M, 3) uint8
-        From `sample_texture`.
+        From `sample_texture`; black texels hold nothing.
     skin : (3,) float
         Median RGB of the lit skin.
     """
     odd = 2 * (texture.shape[0] // 100) + 1  # about 1/50 of the texture
     kernel = np.ones((odd, odd), np.uint8)
     log_ratio = np.log(texture.astype(np.float32) + 10) - np.log(skin + 10).astype(np.float32)
+    log_ratio[~texture.any(2)] = 0  # eyes and surroundings: unknown, not covered
     log_ratio = cv2.blur(log_ratio, (odd, odd))
     light = log_ratio @ np.array([0.299, 0.587, 0.114], np.float32)
     # Shade darkens skin and reddens it a little; hair and frames go further.
