@@ -131,6 +131,9 @@ def render(
     _warp(rig, state, out, mask, timer)
     _details(rig, state, out, mask)
     timer("eyes and mouth")
+    if rig.paper is not None:
+        out, mask = rig.paper.apply(rig.image.pixels, out)
+        timer("blend")
     corners = rig.model.faces[rig.model.landmark_faces]
     at = (rig.model.landmark_bary[:, :, None] * state.points[corners][..., :2]).sum(1)
     return Rendered(out, mask, at)

@@ -18,6 +18,7 @@ from synth.render.eyes import Eye, complete_eye
 from synth.render.folds import FoldMaps, load_fold_maps
 from synth.render.light import Light, fit_light
 from synth.render.mouth import MouthColours, mouth_colours
+from synth.render.paper import PaperBlend, build_paper_blend
 from synth.render.raster import rasterise
 from synth.render.settings import RenderSettings
 from synth.render.shade import spline_coefficients, vertex_normals
@@ -94,6 +95,7 @@ class FaceRig:
     eyes: tuple[Eye, Eye]
     mouth: MouthColours
     folds: FoldMaps | None
+    paper: PaperBlend | None = None
 
     @property
     def inter_ocular(self) -> float:
@@ -142,6 +144,9 @@ def build_rig(
         nose,
         settings.reach,
     )
+    paper = None
+    if settings.composite == "poisson":
+        paper = build_paper_blend(model, fit, surface, (image.height, image.width), iod)
     count = len(surface.skirt)
     seen = _visible(model, neutral, iod)
     skin = np.zeros(len(neutral), bool)
@@ -168,7 +173,7 @@ def build_rig(
         guard=guard,
         visible=np.concatenate((seen, np.ones(count))),
         uv=np.concatenate((model.uv, np.full((count, 2), NO_UV))).astype(np.float64),
-        carries=np.isin(surface.labels, (SKIN, LIPS, OUTSIDE)),
+        carries=np.isin(surface.labels, (SKIN, LIPS) if paper else (SKIN, LIPS, OUTSIDE)),
         eye_faces=np.isin(surface.labels, EYES),
         light=light,
         eyes=(
@@ -177,6 +182,7 @@ def build_rig(
         ),
         mouth=mouth_colours(image.pixels, points, light),
         folds=_folds(image, neutral[:, :2], model, light) if settings.folds else None,
+        paper=paper,
     )
 
 
@@ -195,7 +201,8 @@ def _visible(model: MorphableModel, neutral: Float, iod: float) -> Float:
     width, height = np.ceil((high - low) * scale).astype(int) + 1
     local = neutral.copy()
     # Centred in the map, so that a mirrored photo gets the mirrored answer.
-    local[:, :2] = (neutral[:, :2] - (low + high) / 2) * scale + np.array([width - 1, height - 1]) / 2
+    middle = np.array([width - 1, height - 1]) / 2
+    local[:, :2] = (neutral[:, :2] - (low + high) / 2) * scale + middle
     _, _, depth = rasterise(local, model.faces, (0, 0, int(width), int(height)))
     at = np.round(local[:, :2]).astype(int)
     nearest = np.full(len(neutral), -np.inf)
