@@ -76,7 +76,9 @@ def _face_polygon(points: Float, iod: float) -> Float:
 def _inside(polygon: Float, points: Float) -> NDArray[np.bool_]:
     """Which `points` lie inside `polygon`."""
     path = polygon.astype(np.float32).reshape(-1, 1, 2)
-    return np.array([cv2.pointPolygonTest(path, (float(x), float(y)), False) >= 0 for x, y in points])
+    return np.array(
+        [cv2.pointPolygonTest(path, (float(x), float(y)), False) >= 0 for x, y in points]
+    )
 
 
 def _reliable(
@@ -172,27 +174,21 @@ def build_surface(
     distance = _distance_outside(kept, position, grid, iod)
     near = (distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)
     grid, distance = grid[near], distance[near]
-    ring = np.unique(kept[np.isin(kept, outline).any(1)])
-    inner = np.setdiff1d(ring, outline)
-    nodes = np.concatenate((outline, inner))
-    tri = Delaunay(np.concatenate((position[nodes], grid))).simplices
-    n_out, n_in = len(outline), len(nodes)
-    is_skirt = (tri >= n_in).any(1)
-    # Keep triangles that close the notches of the outline; the mesh hides what is behind it.
-    notch = ~is_skirt & (tri < n_out).all(1)
-    tri = tri[is_skirt | notch]
-    follow = _harmonic(tri, n_out, n_in, np.concatenate((position[nodes], grid)), distance < reach)
+    tri, nodes = _stitch(kept, outline, position, grid, iod)
+    at = np.concatenate((position[nodes], grid))
+    follow = _harmonic(tri, len(nodes), at, distance < reach)
     index = np.concatenate((nodes, len(position) + np.arange(len(grid)))).astype(np.int32)
     interior = ~np.isin(parts, (SKIN, LIPS))
     drawn = skin | interior
     height, width = image_size
     left, top = (int(max(0, np.floor(v))) for v in low)
-    right, bottom = (int(min(s, np.ceil(v) + 1)) for v, s in zip(high, (width, height), strict=True))
+    right = int(min(width, np.ceil(high[0]) + 1))
+    bottom = int(min(height, np.ceil(high[1]) + 1))
     return Surface(
         faces=np.concatenate((faces[drawn], index[tri])).astype(np.int32),
         labels=np.concatenate((parts[drawn], np.full(len(tri), OUTSIDE, np.uint8))),
         skirt=grid,
-        outline=outline,
+        outline=nodes,
         follow=follow,
         box=(left, top, max(right - left, 0), max(bottom - top, 0)),
     )
@@ -227,19 +223,59 @@ def _distance_outside(kept: NDArray[np.int32], position: Float, grid: Float, iod
         t = np.clip(((rows - a) * along).sum(2) / square, 0, 1)
         off = rows - a - t[..., None] * along
         nearest[i : i + 256] = np.sqrt((off**2).sum(2).min(1))
-    # A coarse picture of the mesh tells inside from outside; near the border it does not matter.
-    scale, low = 64.0 / iod, grid.min(0)
+    # A coarse picture will do: near the border it does not matter.
+    return np.where(_covered(kept, position, grid, 64 / iod), 0.0, nearest / iod)
+
+
+def _covered(
+    kept: NDArray[np.int32], position: Float, points: Float, scale: float
+) -> NDArray[np.bool_]:
+    """Which `points` the mesh covers, by a picture of it with `scale` samples per pixel."""
+    if not len(points):
+        return np.zeros(0, bool)
+    low = points.min(0)
     flat = np.column_stack(((position - low) * scale, np.ones(len(position))))
-    size = np.ceil((grid.max(0) - low) * scale).astype(int) + 1
+    size = np.ceil((points.max(0) - low) * scale).astype(int) + 1
     ids = rasterise(flat, kept, (0, 0, int(size[0]), int(size[1])))[0]
-    at = np.minimum(np.round((grid - low) * scale).astype(int), size - 1)
-    return np.where(ids[at[:, 1], at[:, 0]] >= 0, 0.0, nearest / iod)
+    at = np.minimum(np.round((points - low) * scale).astype(int), size - 1)
+    return np.asarray(ids[at[:, 1], at[:, 0]] >= 0)
+
+
+def _stitch(
+    kept: NDArray[np.int32], outline: NDArray[np.int64], position: Float, grid: Float, iod: float
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Skirt triangles and the model vertices that they use.
+
+    Returns
+    -------
+    tri : (T, 3) int32
+        Into the returned vertices followed by `grid`.
+    nodes : (B,) int64
+        The outline, and vertices behind it that a notch of the outline lays bare.
+    """
+    ring = np.unique(kept[np.isin(kept, outline).any(1)])
+    inner = np.setdiff1d(ring, outline)
+    nodes = np.concatenate((outline, inner))
+    at = np.concatenate((position[nodes], grid))
+    tri = Delaunay(at).simplices
+    is_skirt = (tri >= len(nodes)).any(1)
+    # Triangles between model vertices that close the notches of the outline.
+    notch = ~is_skirt & (tri < len(outline)).all(1)
+    other = np.flatnonzero(~is_skirt & ~notch)
+    notch[other] = ~_covered(kept, position, at[tri[other]].mean(1), 256 / iod)
+    tri = tri[is_skirt | notch]
+    used = np.zeros(len(at), bool)
+    used[tri] = used[: len(outline)] = used[len(nodes) :] = True
+    return (np.cumsum(used) - 1)[tri].astype(np.int32), nodes[used[: len(nodes)]]
 
 
 def _harmonic(
-    tri: NDArray[np.int32], n_out: int, n_in: int, position: Float, moving: NDArray[np.bool_]
+    tri: NDArray[np.int32], known: int, position: Float, moving: NDArray[np.bool_]
 ) -> Float:
-    """(S, n_out) weights of the graph-harmonic extension, zero at the outer rim."""
+    """(S, known) weights of the graph-harmonic extension, zero at the outer rim.
+
+    The first `known` positions are driven, the others follow where they are `moving`.
+    """
     total = len(position)
     pairs = np.concatenate((tri[:, :2], tri[:, 1:], tri[:, [2, 0]]))
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
@@ -247,11 +283,10 @@ def _harmonic(
     weight = 1 / np.maximum(length, 0.2 * np.median(length))
     graph = sparse.coo_matrix((weight, pairs.T), (total, total)).tocsr()
     graph = graph + graph.T
-    free = np.concatenate((np.zeros(n_in, bool), moving))
-    follow = np.zeros((total - n_in, n_out))
+    free = np.concatenate((np.zeros(known, bool), moving))
+    follow = np.zeros((total - known, known))
     if free.any():
         laplacian = sparse.diags(np.asarray(graph.sum(1)).ravel()) - graph
         solve = splu(laplacian[free][:, free].tocsc())
-        known = -laplacian[free][:, :n_out].toarray()
-        follow[moving] = solve.solve(known)
+        follow[moving] = solve.solve(-laplacian[free][:, :known].toarray())
     return follow
