@@ -174,10 +174,16 @@ def build_surface(
     distance = _distance_outside(kept, position, grid, iod)
     near = (distance > 0.5 * SPACING) & (distance < reach + 1.5 * SPACING)
     grid, distance = grid[near], distance[near]
-    tri, nodes = _stitch(kept, outline, position, grid, iod)
+    nodes, tri, backing = _stitch(kept, outline, position, grid, iod)
     at = np.concatenate((position[nodes], grid))
     follow = _harmonic(tri, len(nodes), at, distance < reach)
+    # Behind the notches: copies of the model's vertices, as deep as the skirt.
+    copied = np.unique(backing)
+    skirt = np.concatenate((grid, position[nodes[copied]]))
+    follow = np.concatenate((follow, np.eye(len(nodes))[copied]))
     index = np.concatenate((nodes, len(position) + np.arange(len(grid)))).astype(np.int32)
+    behind = len(position) + len(grid) + np.searchsorted(copied, backing).astype(np.int32)
+    outside = np.concatenate((index[tri], behind))
     interior = ~np.isin(parts, (SKIN, LIPS))
     drawn = skin | interior
     height, width = image_size
@@ -185,9 +191,9 @@ def build_surface(
     right = int(min(width, np.ceil(high[0]) + 1))
     bottom = int(min(height, np.ceil(high[1]) + 1))
     return Surface(
-        faces=np.concatenate((faces[drawn], index[tri])).astype(np.int32),
-        labels=np.concatenate((parts[drawn], np.full(len(tri), OUTSIDE, np.uint8))),
-        skirt=grid,
+        faces=np.concatenate((faces[drawn], outside)).astype(np.int32),
+        labels=np.concatenate((parts[drawn], np.full(len(outside), OUTSIDE, np.uint8))),
+        skirt=skirt,
         outline=nodes,
         follow=follow,
         box=(left, top, max(right - left, 0), max(bottom - top, 0)),
@@ -243,30 +249,36 @@ def _covered(
 
 def _stitch(
     kept: NDArray[np.int32], outline: NDArray[np.int64], position: Float, grid: Float, iod: float
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Skirt triangles and the model vertices that they use.
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """The model vertices that drive the skirt, its triangles, and what closes its notches.
 
     Returns
     -------
-    tri : (T, 3) int32
-        Into the returned vertices followed by `grid`.
     nodes : (B,) int64
         The outline, and vertices behind it that a notch of the outline lays bare.
+    tri : (T, 3) int32
+        Into `nodes` followed by `grid`; each has a corner in `grid`.
+    backing : (N, 3) int32
+        Into `nodes`: triangles that the mesh covers not at all or not wholly. To be
+        drawn behind the mesh, where it does no harm if a little of them is covered.
     """
     ring = np.unique(kept[np.isin(kept, outline).any(1)])
-    inner = np.setdiff1d(ring, outline)
-    nodes = np.concatenate((outline, inner))
+    nodes = np.concatenate((outline, np.setdiff1d(ring, outline)))
     at = np.concatenate((position[nodes], grid))
-    tri = Delaunay(at).simplices
+    tri = Delaunay(at).simplices.astype(np.int32)
     is_skirt = (tri >= len(nodes)).any(1)
-    # Triangles between model vertices that close the notches of the outline.
-    notch = ~is_skirt & (tri < len(outline)).all(1)
-    other = np.flatnonzero(~is_skirt & ~notch)
-    notch[other] = ~_covered(kept, position, at[tri[other]].mean(1), 256 / iod)
-    tri = tri[is_skirt | notch]
+    inner = tri[~is_skirt]
+    corners = at[inner]
+    middle = corners.mean(1, keepdims=True)
+    # Looked for near the middles of the sides, and in the middle.
+    sides = 0.8 * (corners + np.roll(corners, 1, axis=1)) / 2 + 0.2 * middle
+    looked = np.concatenate((sides, middle), axis=1)
+    covered = _covered(kept, position, looked.reshape(-1, 2), 192 / iod).reshape(-1, 4).all(1)
+    backing, tri = inner[~covered], tri[is_skirt]
     used = np.zeros(len(at), bool)
-    used[tri] = used[: len(outline)] = used[len(nodes) :] = True
-    return (np.cumsum(used) - 1)[tri].astype(np.int32), nodes[used[: len(nodes)]]
+    used[tri] = used[backing] = used[: len(outline)] = used[len(nodes) :] = True
+    row = (np.cumsum(used) - 1).astype(np.int32)
+    return nodes[used[: len(nodes)]], row[tri], row[backing]
 
 
 def _harmonic(
