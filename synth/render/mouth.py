@@ -69,7 +69,7 @@ def mouth_colours(photo: NDArray[np.uint8], points: Float, light: Light) -> Mout
     white = np.median(np.concatenate(whites), axis=0)
     # The tint of the light: halfway between grey and what the eye's white shows.
     tint = 0.5 + 0.5 * white / max(float(white @ LUMA), 1.0)
-    level = float(np.clip(1.08 * max(white @ LUMA, 0.92 * light.level), 60, 226))
+    level = float(np.clip(1.2 * max(white @ LUMA, 0.92 * light.level), 60, 230))
     enamel = np.array([1.0, 0.965, 0.895])
     pink = 0.65 * lip + 0.35 * light.skin
     reddish = pink * np.array([1.02, 0.80, 0.82])
@@ -130,9 +130,10 @@ def _tooth(arc: Any, height: Any, edges: Any, crowns: Any, steps: Any, jaw: Any,
     gum_share = _smooth((height - collar) / 0.9 + 0.5)
     warm = 0.05 * _smooth(up)
     missing = 1.0 - _smooth((height - rim) / 0.55 + 0.5)
+    pink = (1.0 - 0.06 * gap) * np.exp(-max(s - 7.0, 0.0) / 26.0)
     for k in range(3):
         value = tooth[k] * shade * (1.0 - warm * (0.2, 0.5, 1.3)[k])
-        value += gum_share * (gum[k] * min(shade * 1.05, 1.0) - value)
+        value += gum_share * (gum[k] * pink - value)
         out[k] = value + missing * (dark[k] - value)
 
 
@@ -181,7 +182,7 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
             under = max(y - upper[i], 0.0) / iod
             over = max(lower[i] - y, 0.0) / iod
             gape = max(lower[i] - upper[i], 0.0) / iod
-            fall = np.exp(-behind / 28.0)
+            fall = np.exp(-behind / 34.0)
             for k in range(3):
                 dark[k] = cavity[k] * (0.35 + 0.65 * fall)
             if part == UPPER_TEETH or part == LOWER_TEETH:
@@ -195,12 +196,12 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
             elif part == TONGUE:
                 nz = abs(w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2])
                 ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
-                lit = 0.52 + 0.26 * nz + 0.26 * max(ny, 0.0)
+                lit = 0.60 + 0.28 * nz + 0.30 * max(ny, 0.0)
                 across = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
                 lit *= 1.0 - 0.10 * np.exp(-((across / 1.6) ** 2))
                 wet = 10.0 * max(ny * 0.6 + nz * 0.5 - 0.45, 0.0)
                 for k in range(3):
-                    colour[k] = tongue[k] * lit * (0.40 + 0.60 * fall) + wet
+                    colour[k] = tongue[k] * lit * (0.25 + 0.75 * fall) + wet
                 shadow = 1.0 - 0.50 * np.exp(-under / 0.06) - 0.12 * np.exp(-over / 0.02)
             else:
                 # Just inside the lips is moist lip, not a black hole.

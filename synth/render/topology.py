@@ -139,10 +139,22 @@ def _rest(model: MorphableModel) -> NDArray[np.float32]:
         radius = np.abs(tooth[:, 0]).max()
         centre = tooth[:, 2].max() - radius
         angle = np.arctan2(tooth[:, 0], np.maximum(tooth[:, 2] - centre, 0.1 * radius))
-        edge = tooth[:, 1].min() if up > 0 else tooth[:, 1].max()
-        rest[index, 0] = ARCH_RADIUS * angle
-        rest[index, 1] = (tooth[:, 1] - edge) * up
+        arc = ARCH_RADIUS * angle
+        height = tooth[:, 1] * up
+        rest[index, 0] = arc
+        rest[index, 1] = height - _biting_edge(arc, height)
     return rest
+
+
+def _biting_edge(arc: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height of the biting edge at each arc position: the arch curves up at the back.
+
+    Straight lines through the lowest vertices of 10 mm bins (narrower ones miss the front row).
+    """
+    away = np.abs(arc)
+    bins = (away / 10.0).astype(int)
+    lowest = [np.flatnonzero(bins == b)[height[bins == b].argmin()] for b in np.unique(bins)]
+    return np.interp(away, away[lowest], height[lowest])
 
 
 def _corner_faces(faces: NDArray[np.int32], count: int) -> NDArray[np.int32]:
