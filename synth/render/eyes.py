@@ -162,7 +162,9 @@ def _fill_iris(
     flip_x, flip_y = x.astype(np.float32), (2 * cy - y).astype(np.float32)
     mirrored = cv2.remap(box, flip_x, flip_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     seen = cv2.remap(clear.astype(np.float32), flip_x, flip_y, cv2.INTER_LINEAR)[..., None]
-    fill = np.where(seen > 0.99, 0.7 * mirrored + 0.3 * radial, radial)
+    # Only the iris' fibres are mirrored: the pupil would bring a second catchlight.
+    fibres = np.clip((distance / radius - 0.55) / 0.2, 0, 1)[..., None] * (seen > 0.99) * 0.7
+    fill = fibres * mirrored + (1 - fibres) * radial
     inside = np.clip((1.06 * radius - distance) / (0.10 * radius), 0, 1)[..., None]
     hidden = 1 - cv2.GaussianBlur(clear.astype(np.float32), (0, 0), max(0.5, 0.03 * radius))[..., None]
     blend = inside * hidden

@@ -40,7 +40,7 @@ DARKEST, BRIGHTEST = -0.45, 0.07
 SMILE_UNIT = 0.30
 #: Which actions a drawn map follows, and how strongly; ``smile`` is measured instead.
 DRIVERS: dict[str, tuple[tuple[str, float], ...]] = {
-    "glabella": (("browDown", 1.2), ("noseSneer", 0.2)),
+    "glabella": (("browDown", 1.05), ("noseSneer", 0.2)),
     "nose": (("noseSneer", 1.2),),
     "forehead": (("browInnerUp", 0.65), ("browOuterUp", 0.3)),
     "forehead_outer": (("browOuterUp", 1.0),),
