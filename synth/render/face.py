@@ -172,8 +172,9 @@ def _warp(
 ) -> None:
     """Skin and surroundings, one sample per pixel."""
     surface = rig.surface
+    # Weights of the picture: where nothing moves, every pixel finds itself again.
     ids, bary, _ = rasterise(
-        state.points, surface.faces, surface.box, backend=rig.settings.backend
+        state.points, surface.faces, surface.box, 1, rig.settings.backend, perspective=False
     )
     timer("rasterise")
     shade_warp(
@@ -201,7 +202,9 @@ def _details(
         box = _box(np.concatenate((old, new)), 0.02 * rig.inter_ocular + 2, size)
         if moved < 1e-4 or box[2] < 1 or box[3] < 1:
             continue
-        ids, bary, depth = rasterise(state.points, surface.faces, box, 2, rig.settings.backend)
+        ids, bary, depth = rasterise(
+            state.points, surface.faces, box, 2, rig.settings.backend, perspective=False
+        )
         wanted = mouth_faces if eye < 0 else rig.eye_faces
         hit = wanted[ids] & (ids >= 0)
         drawn = hit.reshape(box[3], 2, box[2], 2).any((1, 3))

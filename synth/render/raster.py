@@ -1,6 +1,6 @@
 """Z-buffer rasterisers behind one function: which triangle each pixel sees.
 
-`rasterise` returns triangle ids, perspective-correct barycentric coordinates
+`rasterise` returns triangle ids, barycentric coordinates (of the surface or of the picture)
 and depth. The numba loop is the default on CPU; pytorch3d can be selected where
 it is installed and gives the same ids (`tests/test_raster.py`).
 """
@@ -25,7 +25,9 @@ Raster = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @njit(cache=True, nogil=True)
-def _zbuffer(points: Any, faces: Any, ids: Any, bary: Any, depth: Any) -> None:
+def _zbuffer(
+    points: Any, faces: Any, perspective: Any, ids: Any, bary: Any, depth: Any
+) -> None:
     height, width = ids.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
@@ -60,22 +62,34 @@ def _zbuffer(points: Any, faces: Any, ids: Any, bary: Any, depth: Any) -> None:
                     if z < depth[y, x]:
                         depth[y, x] = z
                         ids[y, x] = t
-                        bary[y, x, 0] = w1 * zb * z
-                        bary[y, x, 1] = w2 * zc * z
+                        if perspective:
+                            bary[y, x, 0] = w1 * zb * z
+                            bary[y, x, 1] = w2 * zc * z
+                        else:
+                            bary[y, x, 0] = w1
+                            bary[y, x, 1] = w2
                 w1 += w1_dx
                 w2 += w2_dx
 
 
-def _numba(points: NDArray[np.float64], faces: NDArray[np.int32], shape: tuple[int, int]) -> Raster:
+def _numba(
+    points: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    shape: tuple[int, int],
+    perspective: bool,
+) -> Raster:
     ids = np.full(shape, -1, np.int32)
     bary = np.zeros((*shape, 2), np.float32)
     depth = np.full(shape, FAR, np.float32)
-    _zbuffer(points, faces, ids, bary, depth)
+    _zbuffer(points, faces, perspective, ids, bary, depth)
     return ids, bary, depth
 
 
 def _pytorch3d(
-    points: NDArray[np.float64], faces: NDArray[np.int32], shape: tuple[int, int]
+    points: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    shape: tuple[int, int],
+    perspective: bool,
 ) -> Raster:
     """The same through pytorch3d: its NDC has x left, y up and the short side from -1 to 1."""
     torch = require("torch")
@@ -100,7 +114,11 @@ def _pytorch3d(
     )
     ids = found[0, ..., 0].cpu().numpy().astype(np.int32)
     depth = np.where(ids >= 0, zbuf[0, ..., 0].cpu().numpy(), FAR).astype(np.float32)
-    bary = np.where((ids >= 0)[..., None], weights[0, ..., 0, 1:].cpu().numpy(), 0)
+    bary = weights[0, ..., 0, :].cpu().numpy().astype(np.float64)
+    if not perspective:  # in the picture, a corner counts by its depth as well
+        bary = bary * points[faces[np.maximum(ids, 0)], 2]
+        bary /= np.maximum(bary.sum(2, keepdims=True), 1e-12)
+    bary = np.where((ids >= 0)[..., None], bary[..., 1:], 0)
     return ids, bary.astype(np.float32), depth
 
 
@@ -114,6 +132,7 @@ def rasterise(
     box: tuple[int, int, int, int],
     scale: int = 1,
     backend: str = "numba",
+    perspective: bool = True,
 ) -> Raster:
     """Triangle ids, barycentric coordinates and depth of the pixels of a box.
 
@@ -128,6 +147,9 @@ def rasterise(
         Samples per pixel and axis.
     backend : str
         A key of `BACKENDS`.
+    perspective : bool
+        Whether `bary` refers to the surface (perspective-correct) or to the
+        picture: the latter interpolates pixel positions exactly.
 
     Returns
     -------
@@ -146,4 +168,4 @@ def rasterise(
     local[:, 0] = (points[:, 0] - left + 0.5) * scale - 0.5
     local[:, 1] = (points[:, 1] - top + 0.5) * scale - 0.5
     local[:, 2] = points[:, 2]
-    return BACKENDS[backend](local, faces, (height * scale, width * scale))
+    return BACKENDS[backend](local, faces, (height * scale, width * scale), perspective)
