@@ -85,6 +85,22 @@ def test_interpolation_is_perspective_correct():
     assert np.ptp(corners[:, 2]) > 100
 
 
+def test_weights_of_the_picture_give_the_pixel_back():
+    """However deep the corners lie, positions interpolate to the pixel's own."""
+    points, faces = soup(3)
+    points[:, 2] *= np.random.default_rng(3).uniform(1, 5, len(points))
+    ids, bary, depth = rasterise(points, faces, (0, 0, 40, 40), perspective=False)
+    same, other, far = rasterise(points, faces, (0, 0, 40, 40))
+    np.testing.assert_array_equal(ids, same)
+    np.testing.assert_array_equal(depth, far)
+    rows, columns = np.nonzero(ids >= 0)
+    w1, w2 = bary[rows, columns].T
+    corners = points[faces[ids[rows, columns]], :2]
+    weights = np.stack((1 - w1 - w2, w1, w2), 1)[..., None]
+    np.testing.assert_allclose((weights * corners).sum(1), np.stack((columns, rows), 1), atol=1e-4)
+    assert np.abs(bary - other).max() > 0.05  # and the two kinds do differ
+
+
 def test_supersamples_sit_around_their_pixel():
     """A 2 x 2 coverage average is the exact area where edges run through sample midlines."""
     square = np.array([[3.0, 3, 10], [9, 3, 10], [9, 9, 10], [3, 9, 10]])
