@@ -131,7 +131,7 @@ class _Landmarker:
                 modes[:, i] += self._on_path(i, here, self.model.modes)
         return mean, modes, np.linalg.norm(mean - self.mean, axis=1) / inter_ocular(self.mean)
 
-    def _on_path(self, landmark: int, position: float, values: Float) -> Float:
+    def _on_path(self, landmark: int, position: float, values: NDArray[np.floating]) -> Float:
         """Difference of `values` (..., V, 3) between a position on a jaw path and its start."""
         path = self.model.contour[landmark]
 
@@ -308,7 +308,8 @@ def thin_plate_spline(points: Float, values: Float, smoothing: float) -> ThinPla
     system[:n, n] = system[n, :n] = 1
     system[:n, n + 1 :] = points
     system[n + 1 :, :n] = points.T
-    solution = np.linalg.solve(system, np.concatenate((values, np.zeros((3, 2)))))
+    right = np.concatenate((values, np.zeros((3, 2))))
+    solution = np.asarray(np.linalg.solve(system, right), np.float64)
     return ThinPlateSpline(points, solution[:n], solution[n:])
 
 

@@ -126,7 +126,7 @@ def synthetic_face(
     """
     rng = np.random.default_rng(0)
     if isinstance(identity, (int, np.integer, np.random.Generator)):
-        rng = np.random.default_rng(identity)  # type: ignore[arg-type]
+        rng = np.random.default_rng(identity)
         shape = rng.standard_normal(model.n_modes)
     else:
         shape = np.zeros(model.n_modes)
