@@ -166,7 +166,9 @@ def _fill_iris(
     fibres = np.clip((distance / radius - 0.55) / 0.2, 0, 1)[..., None] * (seen > 0.99) * 0.7
     fill = fibres * mirrored + (1 - fibres) * radial
     inside = np.clip((1.06 * radius - distance) / (0.10 * radius), 0, 1)[..., None]
-    hidden = 1 - cv2.GaussianBlur(clear.astype(np.float32), (0, 0), max(0.5, 0.03 * radius))[..., None]
+    hidden = (
+        1 - cv2.GaussianBlur(clear.astype(np.float32), (0, 0), max(0.5, 0.03 * radius))[..., None]
+    )
     blend = inside * hidden
     ball += (blend * (fill - ball)).astype(np.float32)
 

@@ -119,7 +119,9 @@ def render(
     """
     weights = np.asarray(weights, np.float64)
     if weights.shape != rig.fit.expression.shape or not np.isfinite(weights).all():
-        raise ShapeError(f"weights: expected {rig.fit.expression.shape} finite, got {weights.shape}")
+        raise ShapeError(
+            f"weights: expected {rig.fit.expression.shape} finite, got {weights.shape}"
+        )
     out = rig.image.pixels.copy()
     mask = np.zeros(out.shape[:2], bool)
     if not weights.any():

@@ -40,11 +40,11 @@ DARKEST, BRIGHTEST = -0.45, 0.07
 SMILE_UNIT = 0.30
 #: Which actions a drawn map follows, and how strongly; ``smile`` is measured instead.
 DRIVERS: dict[str, tuple[tuple[str, float], ...]] = {
-    "glabella": (("browDown", 1.05), ("noseSneer", 0.2)),
-    "nose": (("noseSneer", 1.2),),
+    "glabella": (("browDown", 1.2), ("noseSneer", 0.3)),
+    "nose": (("noseSneer", 1.6),),
     "forehead": (("browInnerUp", 0.65), ("browOuterUp", 0.3)),
     "forehead_outer": (("browOuterUp", 1.0),),
-    "nasolabial": (("noseSneer", 1.0), ("mouthUpperUp", 0.7)),
+    "nasolabial": (("noseSneer", 1.3), ("mouthUpperUp", 0.8)),
     "frown": (("mouthFrown", 1.0), ("mouthStretch", 0.3)),
     "chin": (("mouthShrugLower", 1.0),),
     "crows_feet": (("cheekSquint", 0.7), ("eyeSquint", 0.4)),
@@ -262,8 +262,7 @@ def fold_ratio(maps: FoldMaps, strengths: Float32, gain: float = 1.0) -> Float32
     ratio = np.ones((size, size, 3), np.float32)
     if strengths.shape != (len(maps.names), 2):
         raise ShapeError(
-            f"strengths: expected ({len(maps.names)}, 2), got {strengths.shape}; "
-            "use fold_strengths"
+            f"strengths: expected ({len(maps.names)}, 2), got {strengths.shape}; use fold_strengths"
         )
     scaled = (gain * strengths).astype(np.float32)
     _ratio(maps.maps, maps.boxes, scaled, maps.weight, maps.channels, ratio)

@@ -62,7 +62,9 @@ def fit_light(photo: NDArray[np.uint8], position: Float, normals: Float, weight:
     inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1) & (weight > 0)
     if inside.sum() < 20:
         return Light(128.0, np.zeros(3), np.array([150.0, 120.0, 105.0]), 150.0)
-    colours = cv2.remap(photo, x[inside, None], y[inside, None], cv2.INTER_LINEAR)[:, 0].astype(float)
+    colours = cv2.remap(photo, x[inside, None], y[inside, None], cv2.INTER_LINEAR)[:, 0].astype(
+        float
+    )
     luminance = colours @ LUMA
     basis = np.column_stack((np.ones(inside.sum()), normals[inside]))
     robust = weight[inside].copy()

@@ -189,7 +189,9 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
                 arc = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
                 rise = w0 * rest[a, 1] + w1 * rest[b, 1] + w2 * rest[c, 1]
                 row = 0 if part == UPPER_TEETH else 1
-                _tooth(arc, rise, edges[row], crowns[row], steps[row], part, tooth, gum, dark, colour)
+                _tooth(
+                    arc, rise, edges[row], crowns[row], steps[row], part, tooth, gum, dark, colour
+                )
                 # The upper lip shades the teeth; a small opening shades all of them.
                 shadow = 1.0 - 0.30 * np.exp(-under / 0.016) - 0.08 * np.exp(-over / 0.014)
                 shadow *= 0.84 + 0.16 * _smooth(gape / 0.06)

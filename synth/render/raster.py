@@ -25,9 +25,7 @@ Raster = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @njit(cache=True, nogil=True)
-def _zbuffer(
-    points: Any, faces: Any, perspective: Any, ids: Any, bary: Any, depth: Any
-) -> None:
+def _zbuffer(points: Any, faces: Any, perspective: Any, ids: Any, bary: Any, depth: Any) -> None:
     height, width = ids.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]

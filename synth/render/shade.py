@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["average", "sample", "shade_samples", "shade_warp", "spline_coefficients", "vertex_normals"]
+__all__ = [
+    "average",
+    "sample",
+    "shade_samples",
+    "shade_warp",
+    "spline_coefficients",
+    "vertex_normals",
+]
 
 #: Motion (pixels) and relative change below which a pixel is left as it is.
 STILL = 0.04
