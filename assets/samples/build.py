@@ -289,7 +289,7 @@ def octaves(image: np.ndarray, count: int = 4) -> list[np.ndarray]:
 
 def strand_direction(stack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit direction of the strands and their coherence 0 to 1, from the mean structure tensor."""
-    tensor = 0.0
+    tensor = np.zeros((*stack.shape[1:3], 3))
     for light in stack:
         grey = grey_of(light)
         dx, dy = cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)

@@ -297,7 +297,7 @@ def first_guess(
         vertices = model.shape(rng.normal(size=model.n_modes) * (i > 0))
         turn = Rotation.from_euler("yx", rng.normal(0, (0.12, 0.05))).as_matrix()
         image, points = render(model, vertices @ turn.T)
-        detected = detector(image)
+        detected = detector(np.asarray(image, np.uint8))
         if detected is not None:
             views.append(points)
             found.append(detected)

@@ -249,10 +249,11 @@ def _draw_eye(
     ball, lids = rig.eyes[eye], rig.topology.lids[eye]
     columns = ball.left + np.arange(ball.ball.shape[1], dtype=float)
     share = min(moved / 0.012, 1.0)
+    upper = _curve(state.points[lids.upper, :2], columns)
+    lower = _curve(state.points[lids.lower, :2], columns)
     shade_eye(
-        rig.spline, ball.ball, ball.left, ball.top, ball.upper, ball.lower,
-        _curve(state.points[lids.upper, :2], columns), _curve(state.points[lids.lower, :2], columns),
-        ids, rig.eye_faces, box[0], box[1], rig.inter_ocular, share * share * (3 - 2 * share), samples,
+        rig.spline, ball.ball, ball.left, ball.top, ball.upper, ball.lower, upper, lower, ids,
+        rig.eye_faces, box[0], box[1], rig.inter_ocular, share * share * (3 - 2 * share), samples,
     )  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def build_rig(
     light = fit_light(
         image.pixels, neutral[:, :2], normals, (skin & inside & (facing > 0.3) & (seen > 0.5)) * 1.0
     )
-    curves = [[neutral[c, :2] for c in (lid.upper, lid.lower)] for lid in topo.lids]
+    curves = [(neutral[lid.upper, :2], neutral[lid.lower, :2]) for lid in topo.lids]
     return FaceRig(
         image=image,
         spline=spline_coefficients(image.pixels),
