@@ -32,7 +32,7 @@ from synth.render.mouth import (
 )
 from synth.render.raster import rasterise
 from synth.render.rig import FaceRig
-from synth.render.shade import average, shade_samples, shade_warp, vertex_normals
+from synth.render.shade import GAIN, average, shade_samples, shade_warp, vertex_normals
 from synth.render.topology import CAVITY, TONGUE, Curves
 
 __all__ = ["Rendered", "render"]
@@ -70,7 +70,7 @@ class _Deformed:
 
     points: Float  # (V + S, 3) pixels and depth
     normals: Float  # (V, 3)
-    gain: Float  # (V + S,)
+    values: NDArray[np.float32]  # (V + S, 6), see `shade_warp`
     folds: NDArray[np.float32]  # (M, M, 3) ratio
 
 
@@ -152,11 +152,11 @@ def _deform(rig: FaceRig, weights: Float) -> _Deformed:
     skirt[:, 2] = seen[:, 2].max() + 50.0  # behind everything
     normals = np.empty_like(vertices)
     vertex_normals(vertices, rig.model.faces, rig.topology.corner_faces, normals)
-    gain = np.ones(len(rig.source))
+    values = rig.values.copy()
     if rig.settings.relight:
-        gain[: len(vertices)] = relight(rig.light, rig.normals, normals, rig.guard)
+        values[: len(vertices), GAIN] = relight(rig.light, rig.normals, normals, rig.guard)
     folds = _folds(rig, weights, vertices)
-    return _Deformed(np.concatenate((seen, skirt)), normals, gain, folds)
+    return _Deformed(np.concatenate((seen, skirt)), normals, values, folds)
 
 
 def _folds(rig: FaceRig, weights: Float, vertices: Float) -> NDArray[np.float32]:
@@ -180,8 +180,8 @@ def _warp(
     )
     timer("rasterise")
     shade_warp(
-        rig.spline, out, mask, ids, bary, surface.faces, rig.carries, rig.source,
-        state.gain, rig.uv, state.folds, rig.mouth.lip, rig.visible, surface.box[0], surface.box[1],
+        rig.spline, out, mask, ids, bary, surface.faces, rig.carries,
+        state.values, state.folds, rig.mouth.lip.astype(np.float32), surface.box[0], surface.box[1],
     )  # fmt: skip
     timer("shade")
 
@@ -218,8 +218,8 @@ def _details(
         else:
             _draw_eye(rig, state, eye, box, ids, moved, samples)
         shade_samples(
-            rig.spline, ids, bary, surface.faces, rig.carries, rig.source, state.gain,
-            rig.uv, state.folds, rig.mouth.lip, rig.visible, drawn, samples,
+            rig.spline, ids, bary, surface.faces, rig.carries, state.values,
+            state.folds, rig.mouth.lip.astype(np.float32), drawn, samples,
         )  # fmt: skip
         average(samples, drawn, out, mask, box[0], box[1])
 

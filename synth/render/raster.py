@@ -25,7 +25,8 @@ Raster = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @njit(cache=True, nogil=True)
-def _zbuffer(points: Any, faces: Any, perspective: Any, ids: Any, bary: Any, depth: Any) -> None:
+def _zbuffer(points: Any, faces: Any, perspective: Any, ids: Any, bary: Any, near: Any) -> None:
+    """Fill `ids`, `bary` and `near`, the inverse depth (0 where nothing is seen)."""
     height, width = ids.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
@@ -56,11 +57,12 @@ def _zbuffer(points: Any, faces: Any, perspective: Any, ids: Any, bary: Any, dep
             for x in range(x0, x1 + 1):
                 w0 = 1.0 - w1 - w2
                 if w0 >= -1e-7 and w1 >= -1e-7 and w2 >= -1e-7:
-                    z = 1.0 / (w0 * za + w1 * zb + w2 * zc)
-                    if z < depth[y, x]:
-                        depth[y, x] = z
+                    inverse_depth = w0 * za + w1 * zb + w2 * zc
+                    if inverse_depth > near[y, x]:
+                        near[y, x] = inverse_depth
                         ids[y, x] = t
                         if perspective:
+                            z = 1.0 / inverse_depth
                             bary[y, x, 0] = w1 * zb * z
                             bary[y, x, 1] = w2 * zc * z
                         else:
@@ -78,9 +80,10 @@ def _numba(
 ) -> Raster:
     ids = np.full(shape, -1, np.int32)
     bary = np.zeros((*shape, 2), np.float32)
-    depth = np.full(shape, FAR, np.float32)
-    _zbuffer(points, faces, perspective, ids, bary, depth)
-    return ids, bary, depth
+    near = np.zeros(shape, np.float32)
+    _zbuffer(points, faces, perspective, ids, bary, near)
+    with np.errstate(divide="ignore"):
+        return ids, bary, np.minimum(1 / near, FAR)
 
 
 def _pytorch3d(

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["FaceRig", "build_rig"]
 
 Float = NDArray[np.float64]
-#: Texture coordinate of what has none.
-NO_UV = -1e6
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,12 @@ class FaceRig:
     surface : Surface
     neutral : (V, 3) float64
         Projection of the fitted mesh: x, y in pixels, depth in mm.
-    source : (V + S, 2) float64
-        Neutral pixel positions of mesh and skirt vertices.
+    values : (V + S, 6) float32
+        What `shade_warp` needs of mesh and skirt vertices, without relighting.
     normals : (V, 3) float64
         Neutral unit normals, model space.
     guard : (V,) float64
         Where relighting is trusted (0..1).
-    visible : (V + S,) float64
-        1 where the photo shows the vertex.
-    uv : (V + S, 2) float64
-        Texture coordinates; far below 0 on the skirt, so that no mixture lands in the texture.
     carries : (F,) bool
         Triangles that carry the photo.
     eye_faces : (F,) bool
@@ -84,11 +78,9 @@ class FaceRig:
     topology: Topology
     surface: Surface
     neutral: Float
-    source: Float
+    values: NDArray[np.float32]
     normals: Float
     guard: Float
-    visible: Float
-    uv: Float
     carries: NDArray[np.bool_]
     eye_faces: NDArray[np.bool_]
     light: Light
@@ -147,7 +139,6 @@ def build_rig(
     paper = None
     if settings.composite == "poisson":
         paper = build_paper_blend(model, fit, surface, (image.height, image.width), iod)
-    count = len(surface.skirt)
     seen = _visible(model, neutral, iod)
     skin = np.zeros(len(neutral), bool)
     skin[np.unique(model.faces[model.parts == SKIN])] = True
@@ -168,11 +159,9 @@ def build_rig(
         topology=topo,
         surface=surface,
         neutral=neutral,
-        source=np.concatenate((neutral[:, :2], surface.skirt)),
+        values=_values(neutral, seen, model, surface),
         normals=normals,
         guard=guard,
-        visible=np.concatenate((seen, np.ones(count))),
-        uv=np.concatenate((model.uv, np.full((count, 2), NO_UV))).astype(np.float64),
         carries=np.isin(surface.labels, (SKIN, LIPS) if paper else (SKIN, LIPS, OUTSIDE)),
         eye_faces=np.isin(surface.labels, EYES),
         light=light,
@@ -192,6 +181,19 @@ def _folds(image: FaceImage, position: Float, model: MorphableModel, light: Ligh
     size = maps.weight.shape[0]
     texture, _ = sample_texture(image.pixels, position, model, size // 2)
     return maps.faded(skin_weight(texture, light.skin, size))
+
+
+def _values(
+    neutral: Float, seen: Float, model: MorphableModel, surface: Surface
+) -> NDArray[np.float32]:
+    """Columns of `shade_warp`; the skirt is always seen and has no texture coordinates."""
+    skin = len(neutral)
+    values = np.ones((skin + len(surface.skirt), 6), np.float32)
+    values[:, :2] = np.concatenate((neutral[:, :2], surface.skirt))
+    values[:skin, 3] = seen
+    values[:skin, 4:] = model.uv
+    values[skin:, 4:] = -1.0
+    return values
 
 
 def _visible(model: MorphableModel, neutral: Float, iod: float) -> Float:

@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 #: Motion (pixels) and relative change below which a pixel is left as it is.
-STILL = 0.04
-SAME = 0.002
+STILL = np.float32(0.04)
+SAME = np.float32(0.002)
 
 
 @njit(cache=True, nogil=True)
@@ -60,6 +60,10 @@ def vertex_normals(vertices: Any, faces: Any, corner_faces: Any, out: Any) -> No
 CONTRACT = {"contract", "reassoc", "nsz"}
 F0, F1, F2, F10 = np.float32(0), np.float32(1), np.float32(2), np.float32(10)
 F12, F16, F23 = np.float32(0.5), np.float32(1 / 6), np.float32(2 / 3)
+F58, F255 = np.float32(5 / 8), np.float32(255)
+
+#: Columns of the per-vertex values.
+X, Y, GAIN, SEEN, U, V = range(6)
 
 #: Pole of the cubic B-spline's inverse filter.
 _POLE = 3.0**0.5 - 2.0
@@ -147,11 +151,11 @@ def _sample_border(spline: Any, ix: Any, iy: Any, wx: Any, wy: Any) -> Any:
 def sample(spline: Any, x: Any, y: Any) -> Any:
     """Red, green, blue (float32) at a pixel position, from spline coefficients."""
     height, width = spline.shape[0], spline.shape[1]
-    x = min(max(x, 0.0), width - 1.0)
-    y = min(max(y, 0.0), height - 1.0)
-    ix, iy = int(x), int(y)
-    wx = _basis(np.float32(x - ix))
-    wy = _basis(np.float32(y - iy))
+    x = min(max(np.float32(x), F0), np.float32(width - 1))
+    y = min(max(np.float32(y), F0), np.float32(height - 1))
+    ix, iy = np.int32(x), np.int32(y)
+    wx = _basis(x - np.float32(ix))
+    wy = _basis(y - np.float32(iy))
     if ix < 1 or iy < 1 or ix >= width - 2 or iy >= height - 2:
         return _sample_border(spline, ix, iy, wx, wy)
     w0, w1, w2, w3 = wx
@@ -188,21 +192,22 @@ def _ratio(folds: Any, u: Any, v: Any) -> Any:
     return r, g, b
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _mix(values: Any, a: Any, b: Any, c: Any, w1: Any, w2: Any) -> Any:
-    """Barycentric mean of a per-vertex value."""
-    return values[a] + w1 * (values[b] - values[a]) + w2 * (values[c] - values[a])
+@njit(cache=True, nogil=True, inline="always", fastmath=CONTRACT)
+def _mix(values: Any, a: Any, b: Any, c: Any, w1: Any, w2: Any, k: Any) -> Any:
+    """Barycentric mean of attribute `k` of three vertices."""
+    return values[a, k] + w1 * (values[b, k] - values[a, k]) + w2 * (values[c, k] - values[a, k])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=CONTRACT)
 def _skin(spline: Any, x: Any, y: Any, light: Any, seen: Any, fold: Any, lip: Any) -> Any:
     """One skin sample: the photo, relit and folded; lip colour where it was hidden."""
     r, g, b = sample(spline, x, y)
+    # Ten grey levels of black: dark skin folds less than a pure ratio would have it.
     r = (r * light + F10) * fold[0] - F10
     g = (g * light + F10) * fold[1] - F10
     b = (b * light + F10) * fold[2] - F10
-    hidden = min(max(1.0 - 1.6 * seen, 0.0), 1.0)
-    if hidden > 0.0:
+    if seen < F58:
+        hidden = F1 - seen / F58
         r += hidden * (lip[0] - r)
         g += hidden * (lip[1] - g)
         b += hidden * (lip[2] - b)
@@ -211,13 +216,20 @@ def _skin(spline: Any, x: Any, y: Any, light: Any, seen: Any, fold: Any, lip: An
 
 @njit(cache=True, nogil=True, inline="always")
 def _byte(value: Any) -> Any:
-    return np.uint8(min(max(value + 0.5, 0.0), 255.0))
+    return np.uint8(min(max(value + F12, F0), F255))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _fold_of(values: Any, folds: Any, a: Any, b: Any, c: Any, w1: Any, w2: Any) -> Any:
+    """Fold ratio of a sample; 1 where one of its corners has no texture coordinates."""
+    if values[a, U] < F0 or values[b, U] < F0 or values[c, U] < F0:
+        return F1, F1, F1
+    return _ratio(folds, _mix(values, a, b, c, w1, w2, U), _mix(values, a, b, c, w1, w2, V))
 
 
 @njit(cache=True, nogil=True)
 def shade_warp(spline: Any, out: Any, mask: Any, ids: Any, bary: Any, faces: Any, carries: Any,
-               source: Any, gain: Any, uv: Any, folds: Any, lip: Any, visible: Any,
-               left: Any, top: Any) -> None:  # fmt: skip
+               values: Any, folds: Any, lip: Any, left: Any, top: Any) -> None:  # fmt: skip
     """Draw every pixel of a box that moved or changed; leave the others bit-identical.
 
     Parameters
@@ -232,10 +244,9 @@ def shade_warp(spline: Any, out: Any, mask: Any, ids: Any, bary: Any, faces: Any
         From `rasterise` with one sample per pixel.
     carries : (F,) bool
         Triangles that carry the photo.
-    source, uv : (N, 2) float
-        Neutral projection in pixels, texture coordinates.
-    gain, visible : (N,) float
-        Relighting ratio; 1 where the vertex is seen in the photo.
+    values : (N, 6) float32
+        Per vertex: neutral projection x, y in pixels; relighting ratio; 1 where
+        the photo shows the vertex; texture coordinates u, v.
     folds : (M, M, 3) float32
         Ratio map.
     lip : (3,) float
@@ -251,22 +262,19 @@ def shade_warp(spline: Any, out: Any, mask: Any, ids: Any, bary: Any, faces: Any
             x = left + i
             a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
             w1, w2 = bary[j, i, 0], bary[j, i, 1]
-            sx = _mix(source[:, 0], a, b, c, w1, w2)
-            sy = _mix(source[:, 1], a, b, c, w1, w2)
-            light = _mix(gain, a, b, c, w1, w2)
-            u = _mix(uv[:, 0], a, b, c, w1, w2)
-            fold = (F1, F1, F1)
-            if u >= 0.0:
-                fold = _ratio(folds, u, _mix(uv[:, 1], a, b, c, w1, w2))
+            sx = _mix(values, a, b, c, w1, w2, X)
+            sy = _mix(values, a, b, c, w1, w2, Y)
+            light = _mix(values, a, b, c, w1, w2, GAIN)
+            fold = _fold_of(values, folds, a, b, c, w1, w2)
             if (
                 abs(sx - x) < STILL
                 and abs(sy - y) < STILL
-                and abs(light - 1.0) < SAME
+                and abs(light - F1) < SAME
                 and max(abs(fold[0] - F1), abs(fold[1] - F1), abs(fold[2] - F1)) < SAME
             ):
                 continue
-            seen = _mix(visible, a, b, c, w1, w2)
-            colour = _skin(spline, sx, sy, np.float32(light), seen, fold, lip)
+            seen = _mix(values, a, b, c, w1, w2, SEEN)
+            colour = _skin(spline, sx, sy, light, seen, fold, lip)
             out[y, x, 0] = _byte(colour[0])
             out[y, x, 1] = _byte(colour[1])
             out[y, x, 2] = _byte(colour[2])
@@ -274,13 +282,12 @@ def shade_warp(spline: Any, out: Any, mask: Any, ids: Any, bary: Any, faces: Any
 
 
 @njit(cache=True, nogil=True)
-def shade_samples(spline: Any, ids: Any, bary: Any, faces: Any, carries: Any, source: Any,
-                  gain: Any, uv: Any, folds: Any, lip: Any, visible: Any, drawn: Any,
-                  out: Any) -> None:  # fmt: skip
+def shade_samples(spline: Any, ids: Any, bary: Any, faces: Any, carries: Any, values: Any,
+                  folds: Any, lip: Any, drawn: Any, out: Any) -> None:  # fmt: skip
     """The skin samples of a supersampled box that share a pixel with something drawn.
 
     `drawn` (h, w) bool marks pixels (2 x 2 samples) to colour; `out`
-    (2h, 2w, 3) float32 receives them.
+    (2h, 2w, 3) float32 receives them. The others are as in `shade_warp`.
     """
     for j in range(ids.shape[0]):
         for i in range(ids.shape[1]):
@@ -289,17 +296,13 @@ def shade_samples(spline: Any, ids: Any, bary: Any, faces: Any, carries: Any, so
                 continue
             a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
             w1, w2 = bary[j, i, 0], bary[j, i, 1]
-            u = _mix(uv[:, 0], a, b, c, w1, w2)
-            fold = (F1, F1, F1)
-            if u >= 0.0:
-                fold = _ratio(folds, u, _mix(uv[:, 1], a, b, c, w1, w2))
             colour = _skin(
                 spline,
-                _mix(source[:, 0], a, b, c, w1, w2),
-                _mix(source[:, 1], a, b, c, w1, w2),
-                np.float32(_mix(gain, a, b, c, w1, w2)),
-                _mix(visible, a, b, c, w1, w2),
-                fold,
+                _mix(values, a, b, c, w1, w2, X),
+                _mix(values, a, b, c, w1, w2, Y),
+                _mix(values, a, b, c, w1, w2, GAIN),
+                _mix(values, a, b, c, w1, w2, SEEN),
+                _fold_of(values, folds, a, b, c, w1, w2),
                 lip,
             )
             out[j, i, 0], out[j, i, 1], out[j, i, 2] = colour

@@ -30,6 +30,8 @@ __all__ = ["Surface", "build_surface"]
 Float = NDArray[np.float64]
 #: Skin seen at less than this cosine is left to the skirt (RENDERING.md: under the jaw).
 GRAZING = 0.22
+#: Distance over which the motion outside the face fades, in inter-ocular distances.
+FADE = 0.35
 #: Spacing of skirt vertices in inter-ocular distances.
 SPACING = 0.09
 
@@ -176,7 +178,7 @@ def build_surface(
     grid, distance = grid[near], distance[near]
     nodes, tri, backing = _stitch(kept, outline, position, grid, iod)
     at = np.concatenate((position[nodes], grid))
-    follow = _harmonic(tri, len(nodes), at, distance < reach)
+    follow = _harmonic(tri, len(nodes), at, distance < reach, FADE * iod)
     # Behind the notches: copies of the model's vertices, as deep as the skirt.
     copied = np.unique(backing)
     skirt = np.concatenate((grid, position[nodes[copied]]))
@@ -282,11 +284,13 @@ def _stitch(
 
 
 def _harmonic(
-    tri: NDArray[np.int32], known: int, position: Float, moving: NDArray[np.bool_]
+    tri: NDArray[np.int32], known: int, position: Float, moving: NDArray[np.bool_], fade: float
 ) -> Float:
-    """(S, known) weights of the graph-harmonic extension, zero at the outer rim.
+    """(S, known) weights of the screened harmonic extension, zero at the outer rim.
 
-    The first `known` positions are driven, the others follow where they are `moving`.
+    Solves ``laplace(u) = u / fade^2``: smooth as a harmonic field near the face,
+    but fading exponentially, so that little of the background moves. The first
+    `known` positions are driven, the others follow where they are `moving`.
     """
     total = len(position)
     pairs = np.concatenate((tri[:, :2], tri[:, 1:], tri[:, [2, 0]]))
@@ -298,7 +302,10 @@ def _harmonic(
     free = np.concatenate((np.zeros(known, bool), moving))
     follow = np.zeros((total - known, known))
     if free.any():
-        laplacian = sparse.diags(np.asarray(graph.sum(1)).ravel()) - graph
+        # On a triangular lattice of spacing h with weights 1/h the graph Laplacian is 1.5 h times
+        # the continuous one.
+        screen = 1.5 * np.median(length) / fade**2
+        laplacian = sparse.diags(np.asarray(graph.sum(1)).ravel() + screen) - graph
         solve = splu(laplacian[free][:, free].tocsc())
         follow[moving] = solve.solve(-laplacian[free][:, :known].toarray())
     return follow
