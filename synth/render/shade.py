@@ -173,7 +173,7 @@ def sample(spline: Any, x: Any, y: Any) -> Any:
     return r, g, b
 
 
-@njit(cache=True, nogil=True, fastmath=CONTRACT)
+@njit(cache=True, nogil=True, inline="always")
 def _ratio(folds: Any, u: Any, v: Any) -> Any:
     """Fold ratio (three float32) at texture coordinates in [0, 1], bilinear; 1 outside."""
     size = folds.shape[0]
@@ -198,7 +198,7 @@ def _mix(values: Any, a: Any, b: Any, c: Any, w1: Any, w2: Any, k: Any) -> Any:
     return values[a, k] + w1 * (values[b, k] - values[a, k]) + w2 * (values[c, k] - values[a, k])
 
 
-@njit(cache=True, nogil=True, fastmath=CONTRACT)
+@njit(cache=True, nogil=True, inline="always")
 def _skin(spline: Any, x: Any, y: Any, light: Any, seen: Any, fold: Any, lip: Any) -> Any:
     """One skin sample: the photo, relit and folded; lip colour where it was hidden."""
     r, g, b = sample(spline, x, y)
