@@ -226,7 +226,9 @@ _worker: tuple[Generator, Output] | None = None
 
 def _start_worker(generator: Generator, output: Output) -> None:
     global _worker
-    _one_thread().__enter__()
+    # For the life of the process: a context manager that nobody holds would end at once.
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
     _worker = (generator, output)
 
 
