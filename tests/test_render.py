@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from synth.camera import project
 from synth.crops import face_crop
 from synth.errors import ShapeError, UsageError
 from synth.fitting import fit_face
@@ -16,8 +17,10 @@ from synth.images import load_image
 from synth.landmarks import get_detector
 from synth.landmarks.mirror import mirror_points
 from synth.render.face import render
+from synth.render.raster import rasterise
 from synth.render.rig import build_rig
 from synth.render.settings import RenderSettings
+from synth.render.topology import OUTSIDE
 from synth.types import FaceImage, Landmarks
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -177,6 +180,41 @@ def test_larger_is_further(rig, model):
     r = rig()
     chin = [render(r, model.weights({"jawOpen": s})).landmarks[8, 1] for s in (0, 0.2, 0.4, 0.6)]
     assert (np.diff(chin) > 1).all()
+
+
+def skirt_in_the_mouth(rig, weights):
+    """Samples between the lips that show the skirt instead of the mouth."""
+    seen = project(rig.fit.vertices + rig.model.offsets(weights), rig.fit.camera)
+    drawn = seen[rig.surface.outline, :2] - rig.neutral[rig.surface.outline, :2]
+    skirt = rig.surface.skirt + rig.surface.follow @ drawn
+    behind = np.full((len(skirt), 1), seen[:, 2].max() + 50)
+    points = np.concatenate((seen, np.hstack((skirt, behind))))
+    lips = rig.topology.lips
+    loop = np.concatenate((lips.upper, lips.lower[::-1]))
+    left, top = np.floor(seen[loop, :2].min(0)).astype(int)
+    width, height = np.ceil(np.ptp(seen[loop, :2], axis=0)).astype(int) + 2
+    ids, _, _ = rasterise(points, rig.surface.faces, (left, top, width, height))
+    inside = np.zeros(ids.shape, np.uint8)
+    cv2.fillPoly(inside, [np.round(seen[loop, :2] - (left, top)).astype(np.int32)], 1)
+    return ((rig.surface.labels[ids] == OUTSIDE) & (inside > 0)).sum() + (ids[inside > 0] < 0).sum()
+
+
+def test_the_skirt_stays_behind_an_open_mouth(rig, model):
+    weights = model.weights({"jawOpen": 0.5, "mouthStretch": 0.5})
+    for number in range(1, 7):
+        assert skirt_in_the_mouth(rig(number), weights) == 0
+
+
+def test_the_skirt_stays_behind_an_open_mouth_of_real_faces(shared, model):
+    """One face of this set has a skirt triangle from cheek to cheek."""
+    weights = model.weights({"jawOpen": 0.5, "mouthStretch": 0.5})
+    for path in sorted((shared / "data" / "canada").glob("*.jpg"))[::4] + [
+        shared / "data" / "canada" / "048f.jpg"
+    ]:
+        image = load_image(path)
+        image, landmarks, _ = face_crop(image, get_detector("dlib").detect(image)[0], 256)
+        made = build_rig(image, landmarks, fit_face(landmarks, (256, 256), model), model)
+        assert skirt_in_the_mouth(made, weights) == 0
 
 
 def test_an_open_mouth_shows_its_inside(rig, model):

@@ -155,6 +155,7 @@ def _deform(rig: FaceRig, weights: Float) -> _Deformed:
     values = rig.values.copy()
     if rig.settings.relight:
         values[: len(vertices), GAIN] = relight(rig.light, rig.normals, normals, rig.guard)
+    values[-len(surface.outline) :, GAIN] = values[surface.outline, GAIN]  # no seam
     folds = _folds(rig, weights, vertices)
     return _Deformed(np.concatenate((seen, skirt)), normals, values, folds)
 

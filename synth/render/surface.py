@@ -47,7 +47,8 @@ class Surface:
     labels : (F,) uint8
         Part of each triangle; the skirt is `OUTSIDE`.
     skirt : (S, 2) float64
-        Neutral positions of the skirt's own vertices, pixels.
+        Neutral positions of the skirt's own vertices, pixels; the last ones are
+        copies of `outline`.
     outline : (B,) int64
         Model vertices that drive the skirt.
     follow : (S, B) float64
@@ -179,13 +180,13 @@ def build_surface(
     nodes, tri, backing = _stitch(kept, outline, position, grid, iod)
     at = np.concatenate((position[nodes], grid))
     follow = _harmonic(tri, len(nodes), at, distance < reach, FADE * iod)
-    # Behind the notches: copies of the model's vertices, as deep as the skirt.
-    copied = np.unique(backing)
-    skirt = np.concatenate((grid, position[nodes[copied]]))
-    follow = np.concatenate((follow, np.eye(len(nodes))[copied]))
-    index = np.concatenate((nodes, len(position) + np.arange(len(grid)))).astype(np.int32)
-    behind = len(position) + len(grid) + np.searchsorted(copied, backing).astype(np.int32)
-    outside = np.concatenate((index[tri], behind))
+    # The skirt hangs on copies of the model's vertices, as deep as itself: where one of its
+    # triangles reaches across the face it must stay behind the mesh, the tongue included.
+    skirt = np.concatenate((grid, position[nodes]))
+    follow = np.concatenate((follow, np.eye(len(nodes))))
+    copies = len(position) + len(grid) + np.arange(len(nodes))
+    index = np.concatenate((copies, len(position) + np.arange(len(grid)))).astype(np.int32)
+    outside = np.concatenate((index[tri], index[backing]))
     interior = ~np.isin(parts, (SKIN, LIPS))
     drawn = skin | interior
     height, width = image_size
