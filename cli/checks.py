@@ -25,7 +25,6 @@ PACKAGES = (
     ("trimesh", "trimesh", "meshes", True),
     ("scikit-learn", "sklearn", "galleries of your own", True),
     ("scikit-image", "skimage", "a sample portrait", True),
-    ("simplejpeg", "simplejpeg", "fast JPEG", True),
     ("torch", "torch", "networks", True),
     ("face-alignment", "face_alignment", "--landmarks face-alignment", True),
     ("mediapipe", "mediapipe", "--landmarks mediapipe", False),
