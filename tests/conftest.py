@@ -45,6 +45,24 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def template_of() -> dict[int, int]:
+    """iBUG-68 point -> point of the 189-point templates of the development photos."""
+    return {
+        36: 18,
+        39: 22,
+        42: 23,
+        45: 27,
+        48: 87,
+        54: 93,
+        51: 90,
+        62: 101,
+        57: 106,
+        33: 55,
+        8: 129,
+    }
+
+
+@pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the bundled sample portraits that can be used."""
     from synth.samples import SAMPLES, copy_samples

@@ -18,20 +18,6 @@ SIZE = 512
 #: People as different from the mean as fits of real photos are (rms coefficient 0.6-0.8).
 SPREAD = 0.7
 IDENTITIES = range(5)
-#: Template points (189-point London templates) that match iBUG-68.
-TEMPLATE = {
-    36: 18,
-    39: 22,
-    42: 23,
-    45: 27,
-    48: 87,
-    54: 93,
-    51: 90,
-    62: 101,
-    57: 106,
-    33: 55,
-    8: 129,
-}
 
 
 def known(model, seed, yaw=0.0, pitch=0.0, roll=0.0, focal_ratio=10.0):
@@ -229,7 +215,7 @@ def _template(path):
     return np.array([[float(v) for v in line.split()[:2]] for line in lines[1 : 1 + count]])
 
 
-def test_people(model, shared):
+def test_people(model, shared, template_of):
     """41 real people: residual, correction, and distance from points clicked by hand."""
     residual, inner, ours, detector = [], [], [], []
     detect = get_detector("dlib").detect
@@ -242,11 +228,11 @@ def test_people(model, shared):
         residual.append(found.residual.mean())
         inner.append(found.corrected[27:].mean())
         clicked = _template(path.with_suffix(".tem"))
-        truth = clicked[list(TEMPLATE.values())]
+        truth = clicked[list(template_of.values())]
         iod = np.linalg.norm(clicked[27] - clicked[18])
-        at = model.landmarks(project(found.vertices, found.camera))[list(TEMPLATE), :2]
+        at = model.landmarks(project(found.vertices, found.camera))[list(template_of), :2]
         ours.append(np.linalg.norm(at - truth, axis=1) / iod)
-        detector.append(np.linalg.norm(landmarks.points[list(TEMPLATE)] - truth, axis=1) / iod)
+        detector.append(np.linalg.norm(landmarks.points[list(template_of)] - truth, axis=1) / iod)
     assert np.mean(residual) <= 0.015
     assert np.mean(inner) <= 0.004
     assert np.mean(ours) <= 1.15 * np.mean(detector)

@@ -21,21 +21,6 @@ from synth.landmarks.mediapipe import IBUG68
 from synth.landmarks.mirror import MIRROR, mirror_points
 from synth.types import FaceImage, Landmarks
 
-#: Template points that match iBUG points (``data/README.md`` of the development photos).
-TEMPLATE = {
-    36: 18,
-    39: 22,
-    42: 23,
-    45: 27,
-    48: 87,
-    54: 93,
-    51: 90,
-    62: 101,
-    57: 106,
-    33: 55,
-    8: 129,
-}
-
 
 def image_of(pixels: np.ndarray, name: str = "photo") -> FaceImage:
     return FaceImage(np.ascontiguousarray(pixels), name, "0" * 64)
@@ -60,7 +45,7 @@ def found(portrait):
     return faces[0]
 
 
-def test_points_agree_with_hand_placed_templates(shared):
+def test_points_agree_with_hand_placed_templates(shared, template_of):
     """At least as well as one run of the predictor, which averaging must not spoil."""
     dlib = pytest.importorskip("dlib")
     from synth.landmarks import dlib_hog
@@ -70,7 +55,7 @@ def test_points_agree_with_hand_placed_templates(shared):
         lines = path.with_suffix(".tem").read_text().split("\n")
         count = int(lines[0])
         template = np.array([[float(v) for v in line.split()] for line in lines[1 : count + 1]])
-        truth = template[list(TEMPLATE.values())]
+        truth = template[list(template_of.values())]
         image = load_image(path)
         faces = get_detector("dlib").detect(image)
         assert len(faces) == 1, path.name
@@ -80,7 +65,7 @@ def test_points_agree_with_hand_placed_templates(shared):
             (faces[0].points, errors),
             (np.array([(p.x, p.y) for p in parts], float), single),
         ):
-            distances = np.linalg.norm(points[list(TEMPLATE)] - truth, axis=1)
+            distances = np.linalg.norm(points[list(template_of)] - truth, axis=1)
             scores.append(distances.mean() / np.linalg.norm(truth[3] - truth[0]))
     assert np.mean(errors) <= np.mean(single)
     assert np.mean(errors) < 0.02  # half of it is where the two markups put their marks

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from synth.render.shade import sample
 
-__all__ = ["Eye", "complete_eye", "shade_eye"]
+__all__ = ["Eye", "complete_eye", "edge_rows", "shade_eye"]
 
 Float = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def complete_eye(photo: NDArray[np.uint8], upper: Float, lower: Float, iod: floa
     bottom = int(np.clip(np.ceil(edge[:, 1].max() + pad), top + 2, height))
     box = photo[top:bottom, left:right].astype(np.float32)
     cols = np.arange(left, right)
-    up, low = _rows(upper, cols), _rows(lower, cols)
+    up, low = edge_rows(upper, cols), edge_rows(lower, cols)
     y = np.arange(top, bottom)[:, None]
     between = (cols >= edge[:, 0].min()) & (cols <= edge[:, 0].max())
     aperture = (y > up) & (y < low) & between
@@ -114,8 +114,8 @@ def complete_eye(photo: NDArray[np.uint8], upper: Float, lower: Float, iod: floa
     return Eye(left, top, ball, up, low, iris + (left, top, 0))
 
 
-def _rows(curve: Float, cols: NDArray[np.int64]) -> Float:
-    """Row of a lid edge in each column; outside the corners it stays at the corner."""
+def edge_rows(curve: Float, cols: NDArray[Any]) -> Float:
+    """Row of a lid or lip edge (n, 2) in each column; beyond the corners the corner's row."""
     order = np.argsort(curve[:, 0], kind="stable")
     return np.interp(cols, curve[order, 0], curve[order, 1])
 

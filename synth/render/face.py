@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from synth.camera import project
 from synth.errors import ShapeError
-from synth.render.eyes import shade_eye
+from synth.render.eyes import edge_rows, shade_eye
 from synth.render.folds import fold_ratio, fold_strengths
 from synth.render.light import relight
 from synth.render.mouth import (
@@ -232,12 +232,6 @@ def _box(points: Float, pad: float, size: tuple[int, int]) -> Box:
     return left, top, int(min(high[0], size[1]) - left), int(min(high[1], size[0]) - top)
 
 
-def _curve(points: Float, columns: Float) -> Float:
-    """Row of an edge at each column; beyond the corners the corner's row."""
-    order = np.argsort(points[:, 0], kind="stable")
-    return np.interp(columns, points[order, 0], points[order, 1])
-
-
 def _draw_eye(
     rig: FaceRig,
     state: _Deformed,
@@ -250,8 +244,8 @@ def _draw_eye(
     ball, lids = rig.eyes[eye], rig.topology.lids[eye]
     columns = ball.left + np.arange(ball.ball.shape[1], dtype=float)
     share = min(moved / 0.012, 1.0)
-    upper = _curve(state.points[lids.upper, :2], columns)
-    lower = _curve(state.points[lids.lower, :2], columns)
+    upper = edge_rows(state.points[lids.upper, :2], columns)
+    lower = edge_rows(state.points[lids.lower, :2], columns)
     shade_eye(
         rig.spline, ball.ball, ball.left, ball.top, ball.upper, ball.lower, upper, lower, ids,
         rig.eye_faces, box[0], box[1], rig.inter_ocular, share * share * (3 - 2 * share), samples,
@@ -269,13 +263,13 @@ def _draw_mouth(
 ) -> None:
     lips, iod = rig.topology.lips, rig.inter_ocular
     columns = box[0] + (np.arange(2 * box[2]) + 0.5) / 2 - 0.5
-    upper = _curve(state.points[lips.upper, :2], columns)
-    lower = _curve(state.points[lips.lower, :2], columns)
+    upper = edge_rows(state.points[lips.upper, :2], columns)
+    lower = edge_rows(state.points[lips.lower, :2], columns)
     # The neutral seam, carried sideways with the corners of the mouth.
     ends = lips.upper[[0, -1]]
     back = np.interp(columns, state.points[ends, 0], rig.neutral[ends, 0])
-    old_upper = _curve(rig.neutral[lips.upper, :2], back)
-    old_lower = _curve(rig.neutral[lips.lower, :2], back)
+    old_upper = edge_rows(rig.neutral[lips.upper, :2], back)
+    old_lower = edge_rows(rig.neutral[lips.lower, :2], back)
     opening = ((lower - upper) - np.maximum(old_lower - old_upper, 0)) / iod
     seam = (old_upper + old_lower) / 2 - (upper + lower) / 2
     colours = rig.mouth

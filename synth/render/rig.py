@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from synth.camera import project, view_directions
 from synth.render.eyes import Eye, complete_eye
@@ -219,8 +220,6 @@ def _visible(model: MorphableModel, neutral: Float, iod: float) -> Float:
 
 def _guard(position: Float, lid_edge: Float, facing: Float, iod: float) -> Float:
     """Relighting fades out at the lids, where normals swing, and at the grazing rim."""
-    from scipy.spatial import cKDTree
-
     distance = cKDTree(lid_edge).query(position)[0] / iod
     near = np.clip((distance - 0.03) / 0.10, 0, 1)
     rim = np.clip((facing - 0.25) / 0.25, 0, 1)
