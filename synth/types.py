@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 
 from synth.errors import ShapeError, TargetError
 
-__all__ = ["VA", "Camera", "FaceImage", "Fit", "Landmarks", "Record", "Sample", "inter_ocular"]
+__all__ = [
+    "VA",
+    "Camera",
+    "FaceImage",
+    "Fit",
+    "Landmarks",
+    "Record",
+    "Sample",
+    "Track",
+    "inter_ocular",
+]
 
 Float = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
@@ -81,6 +91,40 @@ class VA:
 
     def __str__(self) -> str:
         return f"{self.valence:g},{self.arousal:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A path through the circumplex, sampled at a constant frame rate.
+
+    Attributes
+    ----------
+    name : str
+        Of its files: letters, digits, ``+``, ``-``, ``.`` and ``_``.
+    fps : float
+        Frames per second; frame i is shown at ``i / fps`` seconds.
+    va : (F, 2) float64
+        Valence and arousal of each frame, inside the unit disc.
+    expression : str
+        Name in `synth.affect.EXPRESSIONS` when that expression's own face is
+        wanted; `va` then lies on its ray.
+    slowed : float
+        How many times longer it takes than asked, because faces do not move faster.
+    """
+
+    name: str
+    fps: float
+    va: Float
+    expression: str = ""
+    slowed: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.va)
+
+    @property
+    def times(self) -> Float:
+        """(F,) seconds."""
+        return np.arange(len(self.va)) / self.fps
 
 
 @dataclass(frozen=True)
