@@ -1,4 +1,5 @@
-"""What is asked of each photo: a point of the circumplex, or a basic expression."""
+"""What is asked of each photo: a point of the circumplex, a basic expression, action
+units, or a frame of a path."""
 
 from __future__ import annotations
 
@@ -10,12 +11,36 @@ from pathlib import PurePosixPath
 
 from synth.affect import EXPRESSIONS
 from synth.errors import TargetError
-from synth.types import VA
+from synth.types import VA, Track
 
-__all__ = ["Target", "make_targets", "source_stems", "target_tags"]
+__all__ = ["Moment", "Target", "frame_targets", "make_targets", "source_stems", "target_tags"]
 
 #: A named expression whose valence and arousal point elsewhere is a mistake in the list.
 MAX_ANGLE = math.radians(20)
+#: Letters of a file name that actions may take; longer lists are cut and numbered.
+MAX_TAG = 80
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Which frame of which sequence a target is.
+
+    Attributes
+    ----------
+    track : Track
+    number : int
+        Of the sequence in the run, from 0; part of the seed of all its frames.
+    frame : int
+    """
+
+    track: Track
+    number: int
+    frame: int
+
+    @property
+    def time(self) -> float:
+        """Seconds since the first frame."""
+        return self.frame / self.track.fps
 
 
 @dataclass(frozen=True)
@@ -25,18 +50,34 @@ class Target:
     Attributes
     ----------
     va : VA
+        Not used with `actions`, whose valence and arousal are read from the face.
     index : int
         Position in the run's list, from 0; part of the seed.
     expression : str
         Name in `synth.affect.EXPRESSIONS` when that expression's own mean face is
         wanted rather than the face of the VA class. `va` must then lie on its ray.
+    actions : tuple of (str, float)
+        Action units and blendshapes asked for directly, as `parse_actions` of
+        `synth.expressions.action_units` gives them.
+    style : int, optional
+        Seed of a person style; the mean face when None.
+    sample : int
+        From 1 on, the style is drawn from the picture's own seed instead.
+    moment : Moment, optional
+        When the target is a frame of a sequence.
     """
 
-    va: VA
+    va: VA = VA(0.0, 0.0)
     index: int = 0
     expression: str = ""
+    actions: tuple[tuple[str, float], ...] = ()
+    style: int | None = None
+    sample: int = 0
+    moment: Moment | None = None
 
     def __post_init__(self) -> None:
+        if self.style is not None and self.style < 0:
+            raise TargetError(f"style: expected 0 or more, got {self.style}")
         if not self.expression:
             return
         full = EXPRESSIONS.get(self.expression)
@@ -58,28 +99,95 @@ class Target:
         return self.va.radius / full if full else 0.0
 
 
-def make_targets(wanted: Iterable[tuple[VA, str]]) -> list[Target]:
-    """Targets numbered in the order given: pairs of VA and expression name ("" for none)."""
-    return [Target(va, index, name) for index, (va, name) in enumerate(wanted)]
+def make_targets(
+    wanted: Iterable[tuple[VA, str]],
+    actions: Iterable[tuple[tuple[str, float], ...]] = (),
+    samples: int = 1,
+    style: int | None = None,
+) -> list[Target]:
+    """Targets numbered in the order given.
+
+    Parameters
+    ----------
+    wanted : iterable of (VA, str)
+        Points with the name of an expression, "" for none.
+    actions : iterable of actions
+        One target each, after the others; no style changes them.
+    samples : int
+        Person styles per point; 1 is the mean face, or `style`.
+    style : int, optional
+        Seed of one person style for all points.
+
+    Raises
+    ------
+    TargetError
+        If both several samples and a style are asked for.
+    """
+    if samples > 1 and style is not None:
+        raise TargetError(
+            f"style: expected either one style or several samples, got style {style} and "
+            f"{samples} samples; leave one out"
+        )
+    numbers = range(1, samples + 1) if samples > 1 else range(1)
+    points = [(va, name, number) for va, name in wanted for number in numbers]
+    targets = [
+        Target(va, index, name, style=style, sample=number)
+        for index, (va, name, number) in enumerate(points)
+    ]
+    return targets + [Target(index=len(points) + i, actions=a) for i, a in enumerate(actions)]
+
+
+def frame_targets(
+    track: Track, number: int = 0, first: int = 0, style: int | None = None, sample: int = 0
+) -> list[Target]:
+    """The frames of a sequence as targets, numbered from `first`."""
+    return [
+        Target(
+            VA(float(valence), float(arousal)),
+            first + frame,
+            track.expression,
+            style=style,
+            sample=sample,
+            moment=Moment(track, number, frame),
+        )
+        for frame, (valence, arousal) in enumerate(track.va)
+    ]
 
 
 def target_tags(targets: Sequence[Target]) -> list[str]:
     """The part of the file name that each target gets: ``v+0.50_a-0.30``.
 
-    Two decimals, plus the target's number where that is not unique.
+    Two decimals, plus the target's number where that is not unique. A frame of a
+    sequence gets ``NAME/00012``: a folder for the sequence.
     """
     tags = [_tag(target) for target in targets]
+    folders = [tag.rpartition("/")[0] for tag in tags]
+    names = {target.moment.number: folder for target, folder in zip(targets, folders, strict=True)
+             if target.moment}  # fmt: skip
+    taken = Counter(names.values())
     count = Counter(tags)
-    return [
-        tag if count[tag] == 1 else f"{tag}_t{target.index:03d}"
-        for tag, target in zip(tags, targets, strict=True)
-    ]
+    unique = []
+    for target, tag, folder in zip(targets, tags, folders, strict=True):
+        if target.moment and taken[folder] > 1:
+            tag = f"{folder}_q{target.moment.number:02d}/{target.moment.frame:05d}"
+        elif not target.moment and count[tag] > 1:
+            tag = f"{tag}_t{target.index:03d}"
+        unique.append(tag)
+    return unique
 
 
 def _tag(target: Target) -> str:
+    style = f"_s{target.sample:02d}" if target.sample else ""
+    style += f"_style{target.style}" if target.style is not None else ""
+    if target.moment:
+        return f"{target.moment.track.name}{style}/{target.moment.frame:05d}"
+    if target.actions:
+        tag = "_".join(f"{name}-{value:.2f}" for name, value in target.actions)
+        return f"au_{tag}"[:MAX_TAG]
     # + 0.0 turns a rounded -0.0 into 0.0.
     v, a = (round(x, 2) + 0.0 for x in (target.va.valence, target.va.arousal))
-    return f"v{v:+.2f}_a{a:+.2f}" + (f"_{target.expression}" if target.expression else "")
+    name = f"_{target.expression}" if target.expression else ""
+    return f"v{v:+.2f}_a{a:+.2f}{name}{style}"
 
 
 def source_stems(names: Sequence[str]) -> dict[str, str]:
