@@ -19,6 +19,7 @@ __all__ = [
     "pose_degrees",
     "project",
     "rotation_matrix",
+    "turned",
     "view_directions",
 ]
 
@@ -79,6 +80,34 @@ def pose_degrees(camera: Camera) -> NDArray[np.float64]:
     pitch = np.arcsin(np.clip(matrix[1, 2], -1, 1))
     roll = np.arctan2(-matrix[1, 0], matrix[1, 1])
     return np.degrees(np.array([yaw, pitch, roll]))
+
+
+def turned(camera: Camera, pose: ArrayLike, pivot: ArrayLike) -> Camera:
+    """The camera as a head that turns by `pose` about `pivot` would see it.
+
+    Parameters
+    ----------
+    camera : Camera
+    pose : (3,) float
+        Yaw, pitch and roll in degrees, added to those of `pose_degrees`.
+    pivot : (3,) float
+        Model point that stays where it is, mm.
+
+    Returns
+    -------
+    Camera
+        With ``pose_degrees(turned) == pose_degrees(camera) + pose``.
+    """
+    yaw, pitch, roll = pose_degrees(camera) + np.asarray(pose, np.float64)
+    head = Rotation.from_euler("YXZ", [yaw, -pitch, -roll], degrees=True).as_matrix()
+    rotation = FLIP[:, None] * head * FLIP[None, :]
+    point = np.asarray(pivot, np.float64) * FLIP
+    return Camera(
+        quaternion=np.asarray(Rotation.from_matrix(rotation).as_quat()),
+        translation=camera.translation + (rotation_matrix(camera) - rotation) @ point,
+        focal=camera.focal,
+        center=camera.center,
+    )
 
 
 def crop_camera(camera: Camera, matrix: ArrayLike) -> Camera:

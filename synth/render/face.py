@@ -9,14 +9,14 @@ with 2 x 2 samples per pixel.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.camera import project
+from synth.camera import FLIP, project, rotation_matrix, turned
 from synth.errors import ShapeError
 from synth.render.eyes import edge_rows, shade_eye
 from synth.render.folds import fold_ratio, fold_strengths
@@ -34,11 +34,14 @@ from synth.render.raster import rasterise
 from synth.render.rig import FaceRig
 from synth.render.shade import GAIN, average, shade_samples, shade_warp, vertex_normals
 from synth.render.topology import CAVITY, TONGUE, Curves
+from synth.types import Camera
 
 __all__ = ["Rendered", "render"]
 
 Float = NDArray[np.float64]
 Box = tuple[int, int, int, int]
+#: The joint of head and neck in the model, mm: a turn about it moves the outline least.
+NECK = (0.0, -35.0, -80.0)
 _TEETH = (
     np.stack((UPPER_EDGES, LOWER_EDGES)),
     np.stack((UPPER_CROWN, LOWER_CROWN)),
@@ -93,7 +96,7 @@ class _Timer:
 def render(
     rig: FaceRig,
     weights: NDArray[np.float64],
-    seed: int = 0,
+    pose: Sequence[float] | Float = (0.0, 0.0, 0.0),
     profile: MutableMapping[str, float] | None = None,
 ) -> Rendered:
     """The photo of `rig` with an expression.
@@ -102,9 +105,11 @@ def render(
     ----------
     rig : FaceRig
     weights : (52,) float
-        ARKit blendshape weights; all zero returns the photo unchanged.
-    seed : int
-        Reserved for drawn parameters; the mean face draws none.
+        ARKit blendshape weights.
+    pose : (3,) float
+        Yaw, pitch and roll in degrees, added to the head's own (signs of
+        `synth.types.Fit.pose`); meant for small turns. With all weights and
+        angles zero the photo is returned unchanged.
     profile : dict, optional
         Seconds per stage are added to it.
 
@@ -115,20 +120,24 @@ def render(
     Raises
     ------
     ShapeError
-        If `weights` has another shape or is not finite.
+        If `weights` or `pose` has another shape or is not finite.
     """
     weights = np.asarray(weights, np.float64)
     if weights.shape != rig.fit.expression.shape or not np.isfinite(weights).all():
         raise ShapeError(
             f"weights: expected {rig.fit.expression.shape} finite, got {weights.shape}"
         )
+    turn = np.asarray(pose, np.float64)
+    if turn.shape != (3,) or not np.isfinite(turn).all():
+        raise ShapeError(f"pose: expected three finite degrees (yaw, pitch, roll), got {pose!r}")
     out = rig.image.pixels.copy()
     mask = np.zeros(out.shape[:2], bool)
-    if not weights.any():
+    if not weights.any() and not turn.any():
         at = project(rig.model.landmarks(rig.fit.vertices), rig.fit.camera)[:, :2]
         return Rendered(out, mask, at)
     timer = _Timer(profile)
-    state = _deform(rig, weights)
+    camera = turned(rig.fit.camera, turn, NECK) if turn.any() else rig.fit.camera
+    state = _deform(rig, weights, camera)
     timer("deform")
     _warp(rig, state, out, mask, timer)
     _details(rig, state, out, mask)
@@ -141,10 +150,10 @@ def render(
     return Rendered(out, mask, at)
 
 
-def _deform(rig: FaceRig, weights: Float) -> _Deformed:
-    """Mesh and skirt of an expression, relit and with its folds."""
+def _deform(rig: FaceRig, weights: Float, camera: Camera) -> _Deformed:
+    """Mesh and skirt of an expression seen by `camera`, relit and with its folds."""
     vertices = rig.fit.vertices + rig.model.offsets(weights)
-    seen = project(vertices, rig.fit.camera)
+    seen = project(vertices, camera)
     surface = rig.surface
     motion = seen[surface.outline, :2] - rig.neutral[surface.outline, :2]
     skirt = np.empty((len(surface.skirt), 3))
@@ -154,7 +163,11 @@ def _deform(rig: FaceRig, weights: Float) -> _Deformed:
     vertex_normals(vertices, rig.model.faces, rig.topology.corner_faces, normals)
     values = rig.values.copy()
     if rig.settings.relight:
-        values[: len(vertices), GAIN] = relight(rig.light, rig.normals, normals, rig.guard)
+        lit = normals
+        if camera is not rig.fit.camera:  # the light stays with the camera
+            back = rotation_matrix(rig.fit.camera).T @ rotation_matrix(camera)
+            lit = (normals * FLIP) @ back.T * FLIP
+        values[: len(vertices), GAIN] = relight(rig.light, rig.normals, lit, rig.guard)
     values[-len(surface.outline) :, GAIN] = values[surface.outline, GAIN]  # no seam
     folds = _folds(rig, weights, vertices)
     return _Deformed(np.concatenate((seen, skirt)), normals, values, folds)
