@@ -105,7 +105,7 @@ def per_target(source: ImageSource, repeats: int) -> None:
         start = time.process_time()
         for _ in range(repeats):
             for w in weights:
-                render(face.rig, w, 0, profile)
+                render(face.rig, w, profile=profile)
         spent = time.process_time() - start
         count = repeats * len(targets)
         # The stages are timed by wall clock: their shares of it, of the CPU time.
