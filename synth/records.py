@@ -2,7 +2,8 @@
 
 ====================  =====================================================
 ``images/``           the pictures
-``metadata.csv``      one row an image: the columns `synth.types.Record.COLUMNS`
+``metadata.csv``      one row an image: the columns `synth.types.Record.COLUMNS`,
+                      or ``FRAME_COLUMNS`` for sequences
 ``provenance.jsonl``  one line an image: the full record
 ``skipped.csv``       photos without a result: reason code, measured value, message
 ``run.toml``          every setting, the versions and the assets' digests
@@ -100,8 +101,15 @@ def check_output(root: Path, tables: Tables, overwrite: bool = False) -> bool:
 
 def _csv_row(values: Iterable[Any]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(["" if v is None else v for v in values])
+    csv.writer(text, lineterminator="\n").writerow([_cell(value) for value in values])
     return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """What a CSV cell holds: action units read as ``--au`` takes them, ``12:0.8,6:0.5``."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{number}" for name, number in value.items())
+    return "" if value is None else value
 
 
 class _Table:
@@ -153,6 +161,8 @@ class RunWriter:
     overwrite : bool
         Replace an earlier run with other settings, or write beside foreign
         files, which are never removed.
+    columns : tuple of str
+        Fields of the records that ``metadata.csv`` shows.
 
     Raises
     ------
@@ -161,9 +171,15 @@ class RunWriter:
     """
 
     def __init__(
-        self, root: Path, tables: Tables, sources: Mapping[str, Path], overwrite: bool = False
+        self,
+        root: Path,
+        tables: Tables,
+        sources: Mapping[str, Path],
+        overwrite: bool = False,
+        columns: tuple[str, ...] = Record.COLUMNS,
     ) -> None:
         self.root = root
+        self.columns = columns
         self._every_face = tables.get("settings", {}).get("face") == "all"
         self._ranks = {name: rank for rank, name in enumerate(sources)}
         self._done: Counter[tuple[str, int]] = Counter()
@@ -179,7 +195,7 @@ class RunWriter:
                 lines = []
             self._earlier_skips = [] if overwrite else _read_skips(root / SKIPPED)
             write_atomic(root / RUN_FILE, run_toml(tables).encode())
-            self._metadata = _Table(root / METADATA, _csv_row(Record.COLUMNS))
+            self._metadata = _Table(root / METADATA, _csv_row(columns))
             self._provenance = _Table(root / PROVENANCE)
             self._skipped = _Table(root / SKIPPED, _csv_row(f.name for f in fields(Skip)))
             for line in lines:
@@ -245,7 +261,7 @@ class RunWriter:
         source, target = record["source"], record["target_index"]
         key = (self._rank(source), target, record["file_name"])
         self._provenance.add(key, line.encode() + b"\n")
-        self._metadata.add(key, _csv_row(record[column] for column in Record.COLUMNS))
+        self._metadata.add(key, _csv_row(record[column] for column in self.columns))
         self._done[source, target] += 1
         if self._every_face:  # one image per face
             self._expected[source, target] = record["faces_found"]

@@ -42,6 +42,8 @@ class Settings:
         Cut the face out, to `size` x `size` pixels.
     size : int, optional
         Only with `crop`; 512 when not given.
+    blinks, head_motion : bool
+        Of the sequences; no label depends on them.
     seed : int
         Of the run; each sample gets its own from it.
     device : {"cpu", "cuda", "auto"}
@@ -64,6 +66,8 @@ class Settings:
     backend: Literal["numba", "pytorch3d"] = "numba"
     crop: Literal["face"] | None = None
     size: int | None = None
+    blinks: bool = False
+    head_motion: bool = False
     seed: int = 0
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     limits: Limits = Limits()

@@ -268,8 +268,30 @@ class Fit:
 class Record:
     """Everything that explains, and replays, one output image.
 
-    The first fields are the columns of ``metadata.csv``; all of them form one
-    line of ``provenance.jsonl``.
+    The first fields are columns of ``metadata.csv``; all of them form one line of
+    ``provenance.jsonl``.
+
+    Attributes
+    ----------
+    valence, arousal : float
+        What was asked for; for action units, of the mean face most like it.
+    lookup : str
+        Where the face came from: ``smooth`` or ``class`` (the VA classes),
+        ``expression`` (the expression's own mean face) or ``actions``.
+    style : str
+        ``mean_face``, or ``person_SEED`` for a drawn person style.
+    action_units : dict of str to float
+        FACS intensities, 0 to 1, of what was rendered.
+    weights : dict of str to float
+        Blendshapes of what was rendered; zeros are left out.
+    sequence, frame, time : str, int, float
+        Name, number and seconds of a frame of a sequence.
+    head_motion : (3,) float
+        Yaw, pitch and roll added to the head's own pose, degrees.
+    blink : float
+        1 where a blink shuts the eyes.
+    smoothness : dict of str to float
+        Of the whole sequence; see `synth.motion.Smoothness`.
     """
 
     file_name: str
@@ -287,7 +309,14 @@ class Record:
     lookup: str = ""
     composite: str = ""
     style: str = "mean_face"
+    action_units: dict[str, float] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
+    sequence: str = ""
+    frame: int | None = None
+    time: float | None = None
+    head_motion: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    blink: float = 0.0
+    smoothness: dict[str, float] = field(default_factory=dict)
     landmarks: tuple[tuple[float, float], ...] = ()
     detector: str = ""
     faces_found: int = 1
@@ -315,7 +344,12 @@ class Record:
         "expression",
         "intensity",
         "seed",
+        "lookup",
+        "style",
+        "action_units",
     )
+    #: Columns of a run of sequences.
+    FRAME_COLUMNS = (*COLUMNS, "sequence", "frame", "time")
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary of every field."""
