@@ -106,7 +106,7 @@ class Generator(Parts):
         """One picture of a prepared face."""
         rig, expression = face.rig, self.express(target)
         seed = sample_seed(self.seed, rig.image.sha256, target.index)
-        drawn = render(rig, expression.weights[self.order], seed)
+        drawn = render(rig, expression.weights[self.order])
         record = make_record(self, rig, face.matrix, target, expression, drawn, seed)
         return Sample(drawn.pixels, target.va, record, drawn.mask, rig.image.alpha)
 
