@@ -1,4 +1,4 @@
-"""The command line: ``synth generate``, ``samples``, ``doctor`` and ``assets``.
+"""The command line: ``synth generate``, ``sequence``, ``doctor`` and others.
 
 Exit codes: 0 all done, 1 something is broken, 2 bad usage, 3 some inputs were
 skipped, 130 interrupted.
@@ -16,8 +16,14 @@ from synth.errors import DependencyError, SynthError, UsageError
 
 __all__ = ["cli", "main"]
 
-#: Command -> module of this package; each has a function of the module's name.
-COMMANDS = {"generate": "generate", "samples": "samples", "doctor": "doctor", "assets": "assets"}
+#: Modules of this package, each with a command of its name.
+COMMANDS = (
+    "generate",
+    "sequence",
+    "samples",
+    "doctor",
+    "assets",
+)
 
 
 def failure(message: str, exit_code: int) -> click.ClickException:
@@ -36,9 +42,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(
-            import_module(f"synth.cli.{COMMANDS[cmd_name]}"), COMMANDS[cmd_name]
-        )
+        command: click.Command = getattr(import_module(f"synth.cli.{cmd_name}"), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -11,7 +11,16 @@ import click
 if TYPE_CHECKING:
     from synth.types import VA
 
-__all__ = ["RUN_OPTIONS", "SETTING_OPTIONS", "config_option", "with_options"]
+__all__ = [
+    "LOOKUP_OPTION",
+    "PATH_OPTIONS",
+    "PICTURE_OPTIONS",
+    "RUN_OPTIONS",
+    "STYLE_OPTIONS",
+    "TARGET_OPTIONS",
+    "config_option",
+    "with_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +48,37 @@ class TargetType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class ExpressionType(click.ParamType):
+    """The name of a basic expression."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from synth.affect import expression_name
+        from synth.errors import TargetError
+
+        try:
+            return expression_name(str(value))
+        except TargetError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ActionsType(click.ParamType):
+    """Action units or blendshapes with their intensities; stays the text it was."""
+
+    name = "NAME:VALUE,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from synth.errors import TargetError
+        from synth.expressions.action_units import parse_actions
+
+        try:
+            parse_actions(str(value))
+        except TargetError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 def _existing_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
     if value is not None:
         from synth.cli.config import load_defaults
@@ -55,15 +95,58 @@ config_option = click.option(
     help="Take the options of a run.toml; what is given here goes first.",
 )
 
-#: What decides the pictures: goes into [settings] of run.toml.
-SETTING_OPTIONS = (
+# TARGET_, STYLE_, PATH_ and PICTURE_OPTIONS decide the pictures: [settings] of run.toml.
+
+#: What to make of a photo.
+TARGET_OPTIONS = (
     click.option("--va", type=TargetType(), multiple=True,
                  help="Target, for example 0.5,0.3 or -0.5,0.3; repeat for more."),
     click.option("--va-grid", type=int, metavar="N",
                  help="Targets: the points of an N x N lattice that lie in the unit disc."),
     click.option("--va-file", type=click.Path(path_type=Path), metavar="CSV",
                  help="Targets: columns valence, arousal and, if wanted, expression."),
+    click.option("--expression", type=ExpressionType(), multiple=True,
+                 help="Target: anger, disgust, fear, happiness, sadness, surprise, contempt or "
+                      "neutral; repeat for more."),
+    click.option("--intensity", type=float, multiple=True, metavar="0..1",
+                 help="Of the expressions; repeat to have each at several.  [default: 1]"),
+    click.option("--au", type=ActionsType(), multiple=True,
+                 help="Target: FACS action units, for example 12:0.8,6:0.5 or L12:0.6; "
+                      "repeat for more."),
+    click.option("--blendshape", type=ActionsType(), multiple=True,
+                 help="Target: ARKit blendshapes, for example jawOpen:0.3,mouthSmileLeft:0.6."),
+)  # fmt: skip
+
+#: Who shows it.
+STYLE_OPTIONS = (
+    click.option("--samples", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+                 help="Person styles per target, drawn from its class; 1 is the mean face."),
+    click.option("--style", type=click.IntRange(0), metavar="K",
+                 help="One person style for everything: a seed, instead of the mean face."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the run."),
+)  # fmt: skip
+
+LOOKUP_OPTION = click.option(
+    "--lookup", type=click.Choice(["smooth", "class"]), default="smooth", show_default=True,
+    help="From target to face: between neighbouring VA classes, or the mean face of the nearest "
+         "one.",
+)  # fmt: skip
+
+#: Where a sequence leads, and how lively it is.
+PATH_OPTIONS = (
+    click.option("--path", "path", multiple=True, metavar="PATH",
+                 help="CSV or JSON of waypoints t,valence,arousal; onset-apex-offset:V,A; "
+                      "circle:R; line:V0,A0:V1,A1; or a basic expression, such as happiness or "
+                      "happiness:0.7.  Repeat for more."),
+    click.option("--fps", type=float, default=30.0, show_default=True, help="Frames a second."),
+    click.option("--seconds", type=float,
+                 help="Length of each sequence.  [default: a file's own, otherwise 4]"),
+    click.option("--blinks", is_flag=True, help="Blinks and small movements of the eyes."),
+    click.option("--head-motion", is_flag=True, help="Small movements of the head."),
+)  # fmt: skip
+
+#: How a picture is made.
+PICTURE_OPTIONS = (
     click.option("--crop", type=click.Choice(["face"]), help="Cut the face out."),
     click.option("--size", type=int, metavar="N",
                  help="Side of the crop in pixels.  [default: 512]"),
@@ -76,10 +159,6 @@ SETTING_OPTIONS = (
                       "or file:DIR."),
     click.option("--face", default="largest", show_default=True, metavar="WHICH",
                  help="largest, error, all or an index, where a photo shows several faces."),
-    click.option("--lookup", type=click.Choice(["smooth", "class"]), default="smooth",
-                 show_default=True,
-                 help="From target to face: between neighbouring VA classes, or the mean face of "
-                      "the nearest one."),
     click.option("--composite", type=click.Choice(["warp", "poisson"]), default="warp",
                  show_default=True, help="Move the photo's pixels, or render and blend."),
     click.option("--backend", type=click.Choice(["numba", "pytorch3d"]), default="numba",

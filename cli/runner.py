@@ -1,7 +1,8 @@
-"""What ``synth generate`` does with its options."""
+"""What ``synth generate`` and ``synth sequence`` do with their options."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,20 +56,32 @@ def run(
     from synth.batch import Output, generate_files
     from synth.cli.progress import Tally, follow, interruptible
     from synth.records import RunWriter
+    from synth.types import Record
 
     plan = _plan(options, targets)
     output = Output(options["output"], options["format"], options["quality"])
     sources = {source.name: source.path for source in plan.chosen}
     generator.preload()
     tally = Tally()
+    columns = Record.FRAME_COLUMNS if targets[0].moment else Record.COLUMNS
     with (
         interruptible() as stop,
-        RunWriter(output.root, tables, sources, overwrite) as writer,
+        RunWriter(output.root, tables, sources, overwrite, columns) as writer,
     ):
         already = len(writer)
         total = sum(len(job.targets) for job in plan.jobs(writer))
         events = generate_files(generator, plan, output, writer, options["workers"], stop)
         follow(events, total, tally)
         interrupted = stop()
+    if options.get("video") and not interrupted:
+        _videos(output.root, targets)
     click.echo(tally.summary(output.root, already, interrupted), err=True)
     return 130 if interrupted else 3 if tally.skipped else 0
+
+
+def _videos(root: Path, targets: tuple[Target, ...]) -> None:
+    from synth.records import VIDEOS
+    from synth.sequence_videos import write_videos
+
+    if made := len(list(write_videos(root, targets))):
+        click.echo(f"{made} video{'' if made == 1 else 's'} in {root / VIDEOS}", err=True)

@@ -131,8 +131,9 @@ def run_job(generator: Generator, job: Job, output: Output) -> Iterator[Event]:
         face = seen.get(target, 0)
         seen[target] = face + 1
         part = f"_face{face}" if generator.face == "all" and result.record.faces_found > 1 else ""
-        name = f"{IMAGES}/{job.stem}{part}_{tags[target]}{EXTENSIONS[output.fmt]}"
-        record = replace(result.record, file_name=name)
+        tag = f"{job.stem}{part}_{tags[target]}"
+        name = f"{IMAGES}/{tag}{EXTENSIONS[output.fmt]}"
+        record = replace(result.record, file_name=name, sequence=tag.rpartition("/")[0])
         line = record_line(record)
         data = encode_image(
             result.image,
@@ -143,6 +144,8 @@ def run_job(generator: Generator, job: Job, output: Output) -> Iterator[Event]:
             digital_source_type=record.digital_source_type,
         )
         try:
+            if record.sequence:
+                (output.root / name).parent.mkdir(exist_ok=True)
             write_atomic(output.root / name, data)
         except OSError as error:
             yield Skip(job.source.name, "WRITE", None, f"{name}: {error.strerror or error}")

@@ -35,9 +35,17 @@ from synth.images import write_atomic
 from synth.runfile import RUN_FILE, Tables, differences, read_run_file, run_toml
 from synth.types import Record
 
-__all__ = ["IMAGES", "RunWriter", "Skip", "check_output", "record_line"]
+__all__ = [
+    "IMAGES",
+    "PROVENANCE",
+    "VIDEOS",
+    "RunWriter",
+    "Skip",
+    "check_output",
+    "record_line",
+]
 
-IMAGES = "images"
+IMAGES, VIDEOS = "images", "videos"
 METADATA, PROVENANCE, SKIPPED = "metadata.csv", "provenance.jsonl", "skipped.csv"
 
 Key = tuple[int, int, str]
@@ -286,11 +294,19 @@ def _earlier_lines(root: Path, sources: Mapping[str, Path]) -> list[str]:
 
 
 def _remove_images(root: Path, lines: Iterable[str]) -> None:
-    folder = (root / IMAGES).resolve()
-    for line in lines:
-        image = (root / json.loads(line)["file_name"]).resolve()
-        if image.is_relative_to(folder):  # whatever the file claims, nothing else goes
-            image.unlink(missing_ok=True)
+    """Remove the pictures of these records, and the videos of their sequences."""
+    names: set[str] = set()
+    for record in map(json.loads, lines):
+        names.add(record["file_name"])
+        if record.get("sequence"):
+            names |= {f"{VIDEOS}/{Path(record['sequence']).name}{end}" for end in (".mp4", ".webp")}
+    folders = [(root / name).resolve() for name in (IMAGES, VIDEOS)]
+    for name in names:
+        file = (root / name).resolve()
+        if any(map(file.is_relative_to, folders)):  # whatever a record claims, nothing else goes
+            file.unlink(missing_ok=True)
+            if file.parent not in folders and not any(file.parent.iterdir()):
+                file.parent.rmdir()
 
 
 def _read_skips(path: Path) -> list[Skip]:
