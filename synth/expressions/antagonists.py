@@ -11,6 +11,9 @@ __all__ = ["antagonise"]
 
 Float = NDArray[np.float64]
 
+#: How hard blendshapes exclude each other that never act together.
+_HARD = 2.0
+
 
 def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64], Float]:
     """Antagonists: positions x, y and how hard they exclude each other.
@@ -18,7 +21,7 @@ def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64], Float]:
     Hard pairs never act together; soft ones do (AU1+2+4, AU5+7 are coded in
     FACS) but weaken each other.
     """
-    hard, soft = 2.0, 0.6
+    hard, soft = _HARD, 0.6
     named: list[tuple[str, str, float]] = [
         ("mouthSmile", "mouthFrown", hard), ("jawOpen", "mouthPress", hard),
         ("eyeWide", "eyeBlink", hard), ("mouthPress", "mouthLowerDown", hard),
@@ -46,16 +49,20 @@ def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64], Float]:
 _X, _Y, _C = _pairs()
 
 
-def antagonise(weights: ArrayLike) -> Float:
+def antagonise(weights: ArrayLike, hard_only: bool = False) -> Float:
     """(..., 52) weights in which the stronger of two antagonists suppresses the other.
 
     Each weight ``x`` is multiplied by ``(x^2 + e) / (x^2 + e + (c y)^2)`` for
-    each of its antagonists ``y``: smooth, symmetric and free of order.
+    each of its antagonists ``y``: smooth, symmetric and free of order. With
+    `hard_only` the pairs that may act together are left alone, so that faces
+    to which this was done before hardly change.
     """
     values = np.asarray(weights, np.float64)
     x, y, floor = values[..., _X] ** 2, values[..., _Y] ** 2, 2e-3
     factor = np.ones_like(values)
     for p, (i, j) in enumerate(zip(_X, _Y, strict=True)):
+        if hard_only and _C[p] < _HARD:
+            continue
         hardness = _C[p] ** 2
         factor[..., i] *= (x[..., p] + floor) / (x[..., p] + floor + hardness * y[..., p])
         factor[..., j] *= (y[..., p] + floor) / (y[..., p] + floor + hardness * x[..., p])

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -23,8 +24,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synth.affect import EXPRESSIONS, expression_name
-from synth.errors import ShapeError, TargetError
+from synth.errors import ShapeError, TargetError, UsageError
+from synth.expressions.antagonists import antagonise
 from synth.expressions.arkit import NAMES
+from synth.expressions.variation import (
+    Quantiles,
+    Variation,
+    draw_variation,
+    pooled_members,
+    quantiles_of,
+)
 from synth.types import VA
 
 __all__ = ["LOOKUPS", "BasicExpression", "Expression", "Gallery", "Samples"]
@@ -36,6 +45,8 @@ Lookup = Literal["smooth", "class"]
 LOOKUPS: tuple[Lookup, ...] = ("smooth", "class")
 #: No weight ever exceeds this, whatever the asset says.
 CEILING = 1.1
+#: Radius from which samples are strong enough to take a style from anywhere.
+STRONG = 0.5
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,7 @@ class Gallery:
     component_sd: Float
     expressions: Mapping[str, BasicExpression] = field(default_factory=lambda: MappingProxyType({}))
     samples: Samples | None = None
+    _power: Float = field(init=False, repr=False, compare=False)
     _numerator: Float = field(init=False, repr=False, compare=False)
     _denominator: Float = field(init=False, repr=False, compare=False)
 
@@ -158,27 +170,38 @@ class Gallery:
         radius = np.hypot(self.class_va[1:, 0], self.class_va[1:, 1])[:, None]
         power = radius**self.exponent
         size = self.class_count[1:, None]
+        object.__setattr__(self, "_power", power)
         object.__setattr__(self, "_numerator", size * power * self.class_weights[1:])
         object.__setattr__(self, "_denominator", size * power**2)
 
-    def lookup(self, va: VA, method: Lookup = "smooth") -> Expression:
+    def lookup(
+        self, va: VA, method: Lookup = "smooth", variation: Variation | None = None
+    ) -> Expression:
         """The face for a target; (0, 0) gives exactly zero weights.
+
+        With a `variation` the face of that person style instead of the mean face.
 
         Raises
         ------
         TargetError
             If `method` is unknown.
+        UsageError
+            If a variation is asked of a gallery without samples.
         """
         if method not in LOOKUPS:
             raise TargetError(f"lookup: expected one of {list(LOOKUPS)}, got {method!r}")
         index = self.class_of(va)
-        if method == "class":
+        if method == "smooth":
+            weights = self.smooth_weights([va.valence, va.arousal], variation)
+        elif variation is None or index == 0:
             weights = np.clip(self.class_weights[index], 0, CEILING)
         else:
-            weights = self.smooth_weights([va.valence, va.arousal])
+            weights = _styled(self._class_quantiles.at(variation.ranks, index), variation)
         return Expression(weights, va, index, self._center(index), method)
 
-    def expression(self, name: str, intensity: float = 1.0) -> Expression:
+    def expression(
+        self, name: str, intensity: float = 1.0, variation: Variation | None = None
+    ) -> Expression:
         """The mean face of a basic expression, at `intensity` along its ray.
 
         The target is `intensity` times the expression's published VA and the
@@ -191,6 +214,8 @@ class Gallery:
             One of `synth.affect.EXPRESSIONS` or an adjective ("happy").
         intensity : float
             0 neutral, 1 the full expression; up to where the ray leaves the disc.
+        variation : Variation or None
+            A person style; None gives the mean face.
 
         Raises
         ------
@@ -209,9 +234,13 @@ class Gallery:
         va = VA(full.valence * intensity, full.arousal * intensity)
         index = self.class_of(va)
         if own is None:
-            weights = self.smooth_weights([va.valence, va.arousal])
+            weights = self.smooth_weights([va.valence, va.arousal], variation)
         else:
-            weights = np.clip(own.weights * intensity**self.exponent, 0, CEILING)
+            full_face = own.weights
+            if variation is not None and own.samples is not None:
+                quantiles = self._expression_quantiles[key]
+                full_face = _styled(quantiles.at(variation.ranks, 0), variation)
+            weights = np.clip(full_face * intensity**self.exponent, 0, CEILING)
         return Expression(weights, va, index, self._center(index), "expression", key)
 
     def class_of(self, va: VA) -> int:
@@ -219,10 +248,12 @@ class Gallery:
         offset = self.class_va - (va.valence, va.arousal)
         return int((offset**2).sum(1).argmin())
 
-    def smooth_weights(self, va: ArrayLike) -> Float:
+    def smooth_weights(self, va: ArrayLike, variation: Variation | None = None) -> Float:
         """(..., 52) weights of the smooth lookup at the points `va` (..., 2).
 
-        For paths: the same values as `lookup`, many at once.
+        For paths: the same values as `lookup`, many at once. With a `variation`
+        the same interpolation runs between what every class shows at the
+        style's ranks, instead of between the mean faces.
         """
         points = np.asarray(va, np.float64)
         flat = points.reshape(-1, 2)
@@ -230,10 +261,86 @@ class Gallery:
         # a common factor of the kernel cancels; taking it out avoids 0 / 0 far from all centres
         kernel = np.exp(-(squared - squared.min(1, keepdims=True)) / (2 * self.bandwidth**2))
         radius = np.minimum(np.hypot(flat[:, 0], flat[:, 1]), 1.0)[:, None]
-        slope = (kernel @ self._numerator) / (kernel @ self._denominator)
-        weights = np.clip(slope * radius**self.exponent, 0, np.minimum(self.limit, CEILING))
-        faces: Float = weights.reshape(*points.shape[:-1], len(self.names))
-        return faces
+        numerator = self._numerator
+        if variation is not None:
+            faces = self._class_quantiles.at(variation.ranks)[1:]
+            numerator = self._power * self.class_count[1:, None] * faces
+        slope = (kernel @ numerator) / (kernel @ self._denominator)
+        weights = slope * radius**self.exponent
+        if variation is not None:
+            weights = _styled(weights, variation)
+        weights = np.clip(weights, 0, np.minimum(self.limit, CEILING))
+        return weights.reshape(*points.shape[:-1], len(self.names))
+
+    def draw(self, seed: int, va: VA | None = None, expression: str = "") -> Variation:
+        """A person style, taken from one stored sample chosen at random.
+
+        Parameters
+        ----------
+        seed : int
+            Any non-negative integer; the same gives the same style.
+        va : VA or None
+            Choose among the samples of the class nearest to it.
+        expression : str
+            Choose among the samples of this basic expression. With neither,
+            all samples at radius 0.5 and more.
+
+        Raises
+        ------
+        TargetError
+            If the expression is unknown.
+        UsageError
+            If the gallery stores no samples.
+        """
+        key = expression_name(expression) if expression else ""
+        own = self.expressions.get(key)
+        if own is not None and own.samples is not None:
+            choices = np.arange(len(own.samples))
+            quantiles = self._expression_quantiles[key]
+            return draw_variation(quantiles, own.samples, choices, choices * 0, seed, key)
+        if key and va is None:
+            va = EXPRESSIONS[key]
+        quantiles, samples = self._class_quantiles, self._own_samples
+        if va is not None and va.radius > 0:
+            k = 1 + int(((self.class_va[1:] - (va.valence, va.arousal)) ** 2).sum(1).argmin())
+            choices = self._members[k]
+            return draw_variation(
+                quantiles, samples.weights, choices, np.full(len(choices), k), seed
+            )
+        strong = np.flatnonzero((samples.class_index > 0) & (np.hypot(*samples.va.T) >= STRONG))
+        choices = strong if len(strong) else np.flatnonzero(samples.class_index > 0)
+        groups = samples.class_index[choices]
+        return draw_variation(quantiles, samples.weights, choices, groups, seed)
+
+    @property
+    def _own_samples(self) -> Samples:
+        if self.samples is None or not (self.samples.class_index > 0).any():
+            raise UsageError(
+                "variation: expected a gallery that stores samples, got one of mean faces only; "
+                "ask for the mean face, or use a gallery with sample_weights or a CSV of samples"
+            )
+        return self.samples
+
+    @cached_property
+    def _members(self) -> list[NDArray[np.int64]]:
+        return pooled_members(self._own_samples.class_index, self.class_va)
+
+    @cached_property
+    def _class_quantiles(self) -> Quantiles:
+        return quantiles_of(self._own_samples.weights, self._members, both_sides=True)
+
+    @cached_property
+    def _expression_quantiles(self) -> dict[str, Quantiles]:
+        return {
+            name: quantiles_of(own.samples, [np.arange(len(own.samples))], both_sides=False)
+            for name, own in self.expressions.items()
+            if own.samples is not None
+        }
 
     def _center(self, index: int) -> VA:
         return VA(float(self.class_va[index, 0]), float(self.class_va[index, 1]))
+
+
+def _styled(weights: Float, variation: Variation) -> Float:
+    """(..., 52) weights at a style's ranks as a face: no antagonists together, turned if it is."""
+    return variation.turn(antagonise(weights, hard_only=True))
