@@ -27,11 +27,20 @@ PACKAGES = (
     ("scikit-image", "skimage", "a sample portrait", True),
     ("torch", "torch", "networks", True),
     ("face-alignment", "face_alignment", "--landmarks face-alignment", True),
+    ("av", "av", "videos", True),
+    ("fastapi", "fastapi", "synth studio", False),
+    ("uvicorn", "uvicorn", "synth studio", False),
     ("mediapipe", "mediapipe", "--landmarks mediapipe", False),
     ("pytorch3d", "pytorch3d", "--backend pytorch3d", False),
     ("anny", "anny", "rebuilds the morphable model", False),
 )
-EXTRAS = {"mediapipe": "mediapipe", "pytorch3d": "pytorch3d", "anny": "build"}
+EXTRAS = {
+    "fastapi": "studio",
+    "uvicorn": "studio",
+    "mediapipe": "mediapipe",
+    "pytorch3d": "pytorch3d",
+    "anny": "build",
+}
 
 
 @dataclass(frozen=True)

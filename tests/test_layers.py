@@ -12,13 +12,14 @@ import pytest
 LAYERS = {
     "": 0, "errors": 0, "types": 0, "optional": 0, "seeds": 0, "versions": 0,
     "affect": 1, "assets": 1, "camera": 1, "color": 1, "image_files": 1, "image_metadata": 1,
-    "images": 1, "metrics": 1, "runfile": 1, "crops": 1, "harmonic": 1,
+    "images": 1, "metrics": 1, "runfile": 1, "crops": 1, "harmonic": 1, "video": 1,
     "acceptance": 2, "blending": 2, "expressions": 2, "landmarks": 2, "models": 2,
-    "morphable": 2, "records": 2, "render": 2, "samples": 2, "targets": 2,
-    "editing": 3, "fitting": 3, "morphing": 3, "parts": 3, "provenance": 3, "recognition": 3,
-    "settings": 3, "testing": 3, "translation": 3,
+    "morphable": 2, "motion": 2, "paths": 2, "records": 2, "render": 2, "samples": 2,
+    "targets": 2,
+    "acting": 3, "editing": 3, "fitting": 3, "morphing": 3, "parts": 3, "provenance": 3,
+    "recognition": 3, "sequence_videos": 3, "settings": 3, "testing": 3, "translation": 3,
     "evaluation": 4, "folds_build": 4, "pipeline": 4, "training": 4,
-    "batch": 5, "dataset": 5, "distributed": 5,
+    "batch": 5, "dataset": 5, "distributed": 5, "preview": 5,
     "cli": 6, "studio": 6,
 }  # fmt: skip
 
@@ -29,6 +30,8 @@ SIDEWAYS = {
     ("versions", ""): "the package's own version",
     ("images", "image_files"): "images is their public face",
     ("images", "image_metadata"): "images is their public face",
+    ("motion", "expressions"): "knows the blendshapes of lids and gaze by name",
+    ("provenance", "acting"): "records what a face did",
     ("render", "blending"): "Poisson compositing is a way of rendering",
     ("render", "morphable"): "the renderer draws the model",
     ("parts", "settings"): "parts are settings with what they name",
