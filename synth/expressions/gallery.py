@@ -25,15 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from synth.affect import EXPRESSIONS, expression_name
 from synth.errors import ShapeError, TargetError, UsageError
-from synth.expressions.antagonists import antagonise
 from synth.expressions.arkit import NAMES
-from synth.expressions.variation import (
-    Quantiles,
-    Variation,
-    draw_variation,
-    pooled_members,
-    quantiles_of,
-)
+from synth.expressions.faces import BasicExpression, Expression, Samples
+from synth.expressions.reading import Reader
+from synth.expressions.variation import Styles, Variation
 from synth.types import VA
 
 __all__ = ["LOOKUPS", "BasicExpression", "Expression", "Gallery", "Samples"]
@@ -45,80 +40,6 @@ Lookup = Literal["smooth", "class"]
 LOOKUPS: tuple[Lookup, ...] = ("smooth", "class")
 #: No weight ever exceeds this, whatever the asset says.
 CEILING = 1.1
-#: Radius from which samples are strong enough to take a style from anywhere.
-STRONG = 0.5
-
-
-@dataclass(frozen=True)
-class Expression:
-    """The weights found for one target.
-
-    Attributes
-    ----------
-    weights : (52,) float64
-        In the order of the gallery's `names`; 0 to 1.1.
-    va : VA
-        What was asked for.
-    class_index : int
-        Class with the nearest centre; 0 is neutral.
-    class_va : VA
-        Its centre.
-    lookup : str
-        ``smooth``, ``class`` or ``expression``.
-    name : str
-        The basic expression, when it was asked for by name.
-    """
-
-    weights: Float
-    va: VA
-    class_index: int
-    class_va: VA
-    lookup: str
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class BasicExpression:
-    """The gallery's own samples of one basic expression, at its own VA.
-
-    Attributes
-    ----------
-    va : VA
-    weights, sd : (52,) float64
-        Mean face (one-sided actions on the subject's left) and spread.
-    count : int
-        Samples behind it.
-    samples : (count, 52) uint8 or None
-        The samples, weight * 255.
-    """
-
-    va: VA
-    weights: Float
-    sd: Float
-    count: int
-    samples: NDArray[np.uint8] | None = None
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The annotated samples the classes were made from.
-
-    Attributes
-    ----------
-    weights : (N, 52) uint8
-        Weight * 255.
-    va : (N, 2) float64
-    class_index, style : (N,) int64
-        Class and person of each sample.
-    """
-
-    weights: NDArray[np.uint8]
-    va: Float
-    class_index: NDArray[np.int64]
-    style: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.weights)
 
 
 @dataclass(frozen=True)
@@ -196,7 +117,7 @@ class Gallery:
         elif variation is None or index == 0:
             weights = np.clip(self.class_weights[index], 0, CEILING)
         else:
-            weights = _styled(self._class_quantiles.at(variation.ranks, index), variation)
+            weights = variation.face(self._styles.classes.at(variation.ranks, index))
         return Expression(weights, va, index, self._center(index), method)
 
     def expression(
@@ -238,8 +159,8 @@ class Gallery:
         else:
             full_face = own.weights
             if variation is not None and own.samples is not None:
-                quantiles = self._expression_quantiles[key]
-                full_face = _styled(quantiles.at(variation.ranks, 0), variation)
+                quantiles = self._styles.expressions[key]
+                full_face = variation.face(quantiles.at(variation.ranks, 0))
             weights = np.clip(full_face * intensity**self.exponent, 0, CEILING)
         return Expression(weights, va, index, self._center(index), "expression", key)
 
@@ -263,12 +184,12 @@ class Gallery:
         radius = np.minimum(np.hypot(flat[:, 0], flat[:, 1]), 1.0)[:, None]
         numerator = self._numerator
         if variation is not None:
-            faces = self._class_quantiles.at(variation.ranks)[1:]
+            faces = self._styles.classes.at(variation.ranks)[1:]
             numerator = self._power * self.class_count[1:, None] * faces
         slope = (kernel @ numerator) / (kernel @ self._denominator)
         weights = slope * radius**self.exponent
         if variation is not None:
-            weights = _styled(weights, variation)
+            weights = variation.face(weights)
         weights = np.clip(weights, 0, np.minimum(self.limit, CEILING))
         return weights.reshape(*points.shape[:-1], len(self.names))
 
@@ -292,55 +213,39 @@ class Gallery:
         UsageError
             If the gallery stores no samples.
         """
-        key = expression_name(expression) if expression else ""
-        own = self.expressions.get(key)
-        if own is not None and own.samples is not None:
-            choices = np.arange(len(own.samples))
-            quantiles = self._expression_quantiles[key]
-            return draw_variation(quantiles, own.samples, choices, choices * 0, seed, key)
-        if key and va is None:
-            va = EXPRESSIONS[key]
-        quantiles, samples = self._class_quantiles, self._own_samples
-        if va is not None and va.radius > 0:
-            k = 1 + int(((self.class_va[1:] - (va.valence, va.arousal)) ** 2).sum(1).argmin())
-            choices = self._members[k]
-            return draw_variation(
-                quantiles, samples.weights, choices, np.full(len(choices), k), seed
-            )
-        strong = np.flatnonzero((samples.class_index > 0) & (np.hypot(*samples.va.T) >= STRONG))
-        choices = strong if len(strong) else np.flatnonzero(samples.class_index > 0)
-        groups = samples.class_index[choices]
-        return draw_variation(quantiles, samples.weights, choices, groups, seed)
+        return self._styles.draw(seed, va, expression_name(expression) if expression else "")
 
-    @property
-    def _own_samples(self) -> Samples:
+    def read_va(self, weights: ArrayLike) -> VA:
+        """The point whose mean face is most like the face with these weights.
+
+        The least distance of the smooth lookup over the disc, the face and its
+        mirror image counting alike; every blendshape is measured against how
+        much people of one class differ in it. Zero weights give exactly (0, 0).
+
+        Parameters
+        ----------
+        weights : (52,) float
+
+        Raises
+        ------
+        ShapeError
+            If `weights` is not (52,).
+        """
+        return self._reader.read(weights)
+
+    @cached_property
+    def _styles(self) -> Styles:
         if self.samples is None or not (self.samples.class_index > 0).any():
             raise UsageError(
                 "variation: expected a gallery that stores samples, got one of mean faces only; "
                 "ask for the mean face, or use a gallery with sample_weights or a CSV of samples"
             )
-        return self.samples
+        return Styles.build(self.samples, self.class_va, self.expressions)
 
     @cached_property
-    def _members(self) -> list[NDArray[np.int64]]:
-        return pooled_members(self._own_samples.class_index, self.class_va)
-
-    @cached_property
-    def _class_quantiles(self) -> Quantiles:
-        return quantiles_of(self._own_samples.weights, self._members, both_sides=True)
-
-    @cached_property
-    def _expression_quantiles(self) -> dict[str, Quantiles]:
-        return {
-            name: quantiles_of(own.samples, [np.arange(len(own.samples))], both_sides=False)
-            for name, own in self.expressions.items()
-            if own.samples is not None
-        }
+    def _reader(self) -> Reader:
+        share = self.class_count / self.class_count.sum()
+        return Reader.build(self.smooth_weights, np.sqrt(share @ self.class_sd**2))
 
     def _center(self, index: int) -> VA:
         return VA(float(self.class_va[index, 0]), float(self.class_va[index, 1]))
-
-
-def _styled(weights: Float, variation: Variation) -> Float:
-    """(..., 52) weights at a style's ranks as a face: no antagonists together, turned if it is."""
-    return variation.turn(antagonise(weights, hard_only=True))

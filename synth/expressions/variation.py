@@ -9,15 +9,18 @@ own members at those ranks do. Works for every gallery that stores samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.expressions.arkit import NAMES, mirror_order, stem_columns
+from synth.expressions.antagonists import antagonise
+from synth.expressions.arkit import NAMES, mirror_order
+from synth.expressions.faces import BasicExpression, Samples
+from synth.types import VA
 
-__all__ = ["Quantiles", "Variation", "draw_variation", "pooled_members", "quantiles_of"]
+__all__ = ["Quantiles", "Styles", "Variation", "pooled_members", "quantiles_of"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -25,6 +28,8 @@ UInt8 = NDArray[np.uint8]
 
 #: A class with fewer samples borrows those of the nearest classes.
 ENOUGH = 24
+#: Radius from which samples are strong enough to take a style from anywhere.
+STRONG = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +57,14 @@ class Variation:
     sample: int
     expression: str = ""
 
-    def turn(self, weights: Float) -> Float:
-        """(..., 52) weights of this style's face, turned left to right if it is."""
-        return weights[..., mirror_order()] if self.mirror else weights
+    def face(self, weights: Float) -> Float:
+        """(..., 52) weights found at `ranks`, as a face.
+
+        Acts that one member never combines may meet in another class: of two
+        that exclude each other the stronger wins. Then turned, if `mirror`.
+        """
+        possible = antagonise(weights, hard_only=True)
+        return possible[..., mirror_order()] if self.mirror else possible
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,38 +147,76 @@ def pooled_members(class_index: Int, class_va: Float) -> list[Int]:
     return pooled
 
 
-def draw_variation(
-    quantiles: Quantiles,
-    weights: UInt8,
-    choices: Int,
-    groups: Int,
-    seed: int,
-    expression: str = "",
-) -> Variation:
-    """The style of one of the samples `choices`.
+@dataclass(frozen=True, eq=False)
+class Styles:
+    """What a gallery's styles are drawn from and read in.
 
-    Parameters
+    Attributes
     ----------
-    quantiles : Quantiles
-    weights : (N, 52) uint8
-        Samples the quantiles were made from.
-    choices : (n,) int64
-        Samples to choose from.
-    groups : (n,) int64
-        The group of each in `quantiles`.
-    seed : int
-    expression : str
-        Noted in the style.
+    samples : Samples
+    class_va : (K, 2) float64
+    members : tuple of K (n,) int64
+        Samples behind each class's quantiles.
+    classes : Quantiles
+        One group a class; a sample and its mirror image count alike.
+    expressions : mapping of str to Quantiles
+        One group each, as stored.
+    faces : mapping of str to (N, 52) uint8
+        The samples of each expression.
     """
-    rng = np.random.default_rng([seed, 3])
-    pick = int(rng.integers(len(choices)))
+
+    samples: Samples
+    class_va: Float
+    members: tuple[Int, ...]
+    classes: Quantiles
+    expressions: Mapping[str, Quantiles]
+    faces: Mapping[str, UInt8]
+
+    @classmethod
+    def build(
+        cls, samples: Samples, class_va: Float, expressions: Mapping[str, BasicExpression]
+    ) -> Styles:
+        """Tables for a gallery with `samples`, in about 0.05 s for 25000 of them."""
+        members = pooled_members(samples.class_index, class_va)
+        faces = {k: own.samples for k, own in expressions.items() if own.samples is not None}
+        return cls(
+            samples=samples,
+            class_va=class_va,
+            members=tuple(members),
+            classes=quantiles_of(samples.weights, members, both_sides=True),
+            expressions={k: quantiles_of(f, [np.arange(len(f))], False) for k, f in faces.items()},
+            faces=faces,
+        )
+
+    def draw(self, seed: int, va: VA | None, expression: str) -> Variation:
+        """A style, as `Gallery.draw` describes it; `expression` by its proper name."""
+        rng = np.random.default_rng([seed, 3])
+        if expression in self.faces:
+            faces, quantiles = self.faces[expression], self.expressions[expression]
+            sample, group = int(rng.integers(len(faces))), 0
+        else:
+            faces, quantiles, expression = self.samples.weights, self.classes, ""
+            sample, group = self._choose(rng, va)
+        mirror = bool(rng.random() < 0.5)
+        ranks = quantiles.ranks_of(faces[sample], group, _jitter(rng))
+        ranks.flags.writeable = False
+        return Variation(ranks, mirror, seed, sample, expression)
+
+    def _choose(self, rng: np.random.Generator, va: VA | None) -> tuple[int, int]:
+        """A sample and the class in whose quantiles it is found."""
+        if va is not None and va.radius > 0:
+            offset = self.class_va[1:] - (va.valence, va.arousal)
+            group = 1 + int((offset**2).sum(1).argmin())
+            return int(rng.choice(self.members[group])), group
+        kind, radius = self.samples.class_index, np.hypot(*self.samples.va.T)
+        strong = np.flatnonzero((kind > 0) & (radius >= STRONG))
+        sample = int(rng.choice(strong if len(strong) else np.flatnonzero(kind > 0)))
+        return sample, int(kind[sample])
+
+
+def _jitter(rng: np.random.Generator) -> Float:
+    """(52,) what breaks ties, equal left and right: an act used elsewhere shows on both sides."""
     jitter = rng.random(len(NAMES))
-    for name in NAMES:  # equal on both sides: whoever shows an act elsewhere shows it on both
-        if name.endswith("Left"):
-            left, right = stem_columns(name[:-4])
-            jitter[right] = jitter[left]
-    mirror = bool(rng.random() < 0.5)
-    sample = int(choices[pick])
-    ranks = quantiles.ranks_of(weights[sample], int(groups[pick]), jitter)
-    ranks.flags.writeable = False
-    return Variation(ranks, mirror, seed, sample, expression)
+    order = mirror_order()
+    paired: Float = np.where(np.arange(len(NAMES)) < order, jitter, jitter[order])
+    return paired
