@@ -20,6 +20,7 @@ __all__ = ["cli", "main"]
 COMMANDS = (
     "generate",
     "sequence",
+    "preview",
     "samples",
     "doctor",
     "assets",

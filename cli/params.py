@@ -19,6 +19,7 @@ __all__ = [
     "STYLE_OPTIONS",
     "TARGET_OPTIONS",
     "config_option",
+    "options_named",
     "with_options",
 ]
 
@@ -195,3 +196,17 @@ def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def options_named(options: tuple[Callable[[F], F], ...], *names: str) -> list[Callable[[F], F]]:
+    """Those of `options` that are called so, in the order of `names`."""
+    known = {_option_name(option): option for option in options}
+    return [known[name] for name in names]
+
+
+def _option_name(option: Callable[[F], F]) -> str:
+    def bare() -> None:
+        pass
+
+    option(bare)  # type: ignore[arg-type]
+    return str(bare.__click_params__[0].name)  # type: ignore[attr-defined]
