@@ -26,9 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 from synth.affect import EXPRESSIONS, expression_name
 from synth.errors import ShapeError, TargetError, UsageError
 from synth.expressions.arkit import NAMES
+from synth.expressions.drawing import Styles
 from synth.expressions.faces import BasicExpression, Expression, Samples
 from synth.expressions.reading import Reader
-from synth.expressions.variation import Styles, Variation
+from synth.expressions.variation import Variation
 from synth.types import VA
 
 __all__ = ["LOOKUPS", "BasicExpression", "Expression", "Gallery", "Samples"]
@@ -117,7 +118,9 @@ class Gallery:
         elif variation is None or index == 0:
             weights = np.clip(self.class_weights[index], 0, CEILING)
         else:
-            weights = variation.face(self._styles.classes.at(variation.ranks, index))
+            weights = variation.face(
+                self._styles.classes.at(variation.toward(self.class_va[index]), index)
+            )
         return Expression(weights, va, index, self._center(index), method)
 
     def expression(
@@ -159,8 +162,8 @@ class Gallery:
         else:
             full_face = own.weights
             if variation is not None and own.samples is not None:
-                quantiles = self._styles.expressions[key]
-                full_face = variation.face(quantiles.at(variation.ranks, 0))
+                ranks = variation.toward([full.valence, full.arousal])
+                full_face = variation.face(self._styles.expressions[key][1].at(ranks, 0))
             weights = np.clip(full_face * intensity**self.exponent, 0, CEILING)
         return Expression(weights, va, index, self._center(index), "expression", key)
 
@@ -184,7 +187,8 @@ class Gallery:
         radius = np.minimum(np.hypot(flat[:, 0], flat[:, 1]), 1.0)[:, None]
         numerator = self._numerator
         if variation is not None:
-            faces = self._styles.classes.at(variation.ranks)[1:]
+            ranks = variation.toward(self.class_va[1:])
+            faces = self._styles.classes.at(ranks, np.arange(1, len(self.class_va)))
             numerator = self._power * self.class_count[1:, None] * faces
         slope = (kernel @ numerator) / (kernel @ self._denominator)
         weights = slope * radius**self.exponent

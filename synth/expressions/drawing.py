@@ -1,0 +1,162 @@
+"""Drawing person styles: which samples of a gallery a style is taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.expressions.arkit import NAMES, mirror_order
+from synth.expressions.faces import BasicExpression, Samples
+from synth.expressions.variation import Quantiles, Variation, quantiles_of
+from synth.types import VA
+
+__all__ = ["Styles", "with_enough"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+
+#: A class with fewer samples borrows the quantiles of the nearest classes.
+ENOUGH = 24
+#: A style is chosen from at least this many samples, those of the nearest classes.
+CHOICES = 96
+#: Radius from which samples are strong enough to take a style from anywhere.
+STRONG = 0.5
+#: Directions for which a style has ranks of its own; samples compared in each.
+DIRECTIONS, CANDIDATES = 8, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Styles:
+    """What a gallery's styles are drawn from and read in.
+
+    Attributes
+    ----------
+    samples : Samples
+    class_va : (K, 2) float64
+    own : tuple of K (n,) int64
+        Samples of each class.
+    classes : Quantiles
+        One group a class; a sample and its mirror image count alike.
+    expressions : mapping of str to (BasicExpression, Quantiles)
+        Those with samples; one group, as stored.
+    strong : (n,) int64
+        Samples far from neutral, in the order of `angles`.
+    angles : (n,) float64
+        Their directions, radians, ascending.
+    """
+
+    samples: Samples
+    class_va: Float
+    own: tuple[Int, ...]
+    classes: Quantiles
+    expressions: Mapping[str, tuple[BasicExpression, Quantiles]]
+    strong: Int
+    angles: Float
+
+    @classmethod
+    def build(
+        cls, samples: Samples, class_va: Float, expressions: Mapping[str, BasicExpression]
+    ) -> Styles:
+        """Tables for a gallery with `samples`, in about 0.05 s for 25000 of them."""
+        order = np.argsort(samples.class_index, kind="stable")
+        count = np.bincount(samples.class_index, minlength=len(class_va))
+        own = tuple(np.split(order, np.cumsum(count)[:-1]))
+        members = [
+            rows if len(rows) >= ENOUGH else with_enough(own, class_va, class_va[k], ENOUGH)
+            for k, rows in enumerate(own[1:], start=1)
+        ]
+        expressive = np.flatnonzero(samples.class_index > 0)
+        radius, angle = np.hypot(*samples.va.T), np.arctan2(*samples.va.T[::-1])
+        strong = expressive[radius[expressive] >= STRONG]
+        strong = strong if len(strong) else expressive
+        strong = strong[np.argsort(angle[strong], kind="stable")]
+        return cls(
+            samples=samples,
+            class_va=class_va,
+            own=own,
+            classes=quantiles_of(samples.weights, [members[0], *members], both_sides=True),
+            expressions={
+                name: (face, quantiles_of(face.samples, [np.arange(len(face.samples))], False))
+                for name, face in expressions.items()
+                if face.samples is not None
+            },
+            strong=strong,
+            angles=angle[strong],
+        )
+
+    def draw(self, seed: int, va: VA | None, expression: str) -> Variation:
+        """A style, as `Gallery.draw` describes it; `expression` by its proper name."""
+        rng = np.random.default_rng([seed, 3])
+        jitter, mirror = _jitter(rng), bool(rng.random() < 0.5)
+        if expression in self.expressions:
+            face, quantiles = self.expressions[expression]
+            assert face.samples is not None
+            sample, angle = int(rng.integers(len(face.samples))), face.va.angle
+            own = quantiles.ranks_of(face.samples[sample], 0, jitter)
+        else:
+            expression, sample = "", self._choose(rng, va)
+            angle = float(np.arctan2(*self.samples.va[sample, ::-1]))
+            own = self._ranks(sample, False, jitter)
+        steps = angle + 2 * np.pi / DIRECTIONS * np.arange(1, DIRECTIONS)
+        ranks = np.stack([own, *(self._companion(own, float(a), jitter, rng) for a in steps)])
+        ranks.flags.writeable = False
+        return Variation(ranks, angle, mirror, seed, sample, expression)
+
+    def _choose(self, rng: np.random.Generator, va: VA | None) -> int:
+        """A sample of the classes nearest to `va`, or any strong one."""
+        if va is None or va.radius == 0:
+            return int(rng.choice(self.strong))
+        point = np.array([va.valence, va.arousal])
+        return int(rng.choice(with_enough(self.own, self.class_va, point, CHOICES)))
+
+    def _companion(
+        self, own: Float, angle: float, jitter: Float, rng: np.random.Generator
+    ) -> Float:
+        """(52,) ranks in a direction: of the sample, or mirror image, most like this person."""
+        near = self._in_direction(angle)
+        rows = rng.choice(near, min(CANDIDATES, len(near)), replace=False)
+        ranks = np.stack([self._ranks(int(i), turn, jitter) for i in rows for turn in (0, 1)])
+        chosen: Float = ranks[np.abs(ranks - own).sum(1).argmin()]
+        return chosen
+
+    def _in_direction(self, angle: float) -> Int:
+        """Strong samples within half a step of a direction, or the few nearest to it."""
+        n = len(self.strong)
+        half, few = np.pi / DIRECTIONS, min(CANDIDATES, n)
+        angle = (angle + np.pi) % (2 * np.pi) - np.pi
+        first, last = np.searchsorted(self.angles, [angle - half, angle + half])
+        if angle - half < -np.pi:
+            first = int(np.searchsorted(self.angles, angle - half + 2 * np.pi)) - n
+        elif angle + half > np.pi:
+            last = int(np.searchsorted(self.angles, angle + half - 2 * np.pi)) + n
+        if last - first < few:
+            first = int(np.searchsorted(self.angles, angle)) - few // 2
+            last = first + few
+        inside: Int = self.strong[np.arange(first, last) % n]
+        return inside
+
+    def _ranks(self, sample: int, turned: bool | int, jitter: Float) -> Float:
+        """(52,) ranks of a sample, or of its mirror image, in its class."""
+        face = self.samples.weights[sample]
+        face = face[mirror_order()] if turned else face
+        return self.classes.ranks_of(face, int(self.samples.class_index[sample]), jitter)
+
+
+def with_enough(own: tuple[Int, ...], class_va: Float, point: Float, enough: int) -> Int:
+    """(n,) samples of the classes nearest to `point`, as many classes as hold `enough`.
+
+    The neutral class lends none.
+    """
+    near = 1 + np.argsort(((class_va[1:] - point) ** 2).sum(1), kind="stable")
+    until = np.searchsorted(np.cumsum([len(own[k]) for k in near]), enough) + 1
+    return np.concatenate([own[k] for k in near[:until]])
+
+
+def _jitter(rng: np.random.Generator) -> Float:
+    """(52,) what breaks ties, equal left and right: an act used elsewhere shows on both sides."""
+    jitter, order = rng.random(len(NAMES)), mirror_order()
+    return jitter[np.minimum(np.arange(len(NAMES)), order)]
