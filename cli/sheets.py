@@ -17,13 +17,13 @@ def draw_photos(options: dict[str, Any]) -> int:
     from synth.cli.config import make_generator
     from synth.images import find_images
     from synth.preview import (
-        OVERSIZE,
         Preview,
         is_one_photo,
         picture_file,
         preview_files,
         preview_or_skip,
         refuse_taken,
+        render_size,
         write_sheet,
     )
     from synth.records import Skip
@@ -34,7 +34,7 @@ def draw_photos(options: dict[str, Any]) -> int:
         )
     if options["face"] == "all":
         raise UsageError("face: expected largest, error or an index, got all")
-    side = options["face_size"] or 160
+    side = 160 if options["face_size"] is None else options["face_size"]
     wanted = Preview(options["grid"], side, options["intensity"], options["style"])
     sources = find_images(options["input"], options["recursive"])
     if is_one_photo(options["input"]):
@@ -42,7 +42,7 @@ def draw_photos(options: dict[str, Any]) -> int:
     else:
         files = preview_files(sources, options["output"] or Path("preview"))
     refuse_taken(files, options["overwrite"])
-    fixed = {"crop": "face", "size": OVERSIZE * side, "backend": "numba", "device": "cpu"}
+    fixed = {"crop": "face", "size": render_size(side), "backend": "numba", "device": "cpu"}
     generator = make_generator(options | fixed)
     generator.preload()
     skipped = 0

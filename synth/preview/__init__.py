@@ -13,11 +13,17 @@ from synth.preview.files import (
 )
 from synth.preview.gallery import GalleryLayout, gallery_layout, gallery_sheet
 from synth.preview.mesh import shaded_face
-from synth.preview.photos import OVERSIZE, PhotoSheet, Preview, draw_preview, preview_or_skip
+from synth.preview.photos import (
+    PhotoSheet,
+    Preview,
+    draw_preview,
+    preview_or_skip,
+    render_size,
+    shown_face,
+)
 from synth.preview.sheet import SheetLayout, circumplex_sheet, sheet_layout
 
 __all__ = [
-    "OVERSIZE",
     "GalleryLayout",
     "PhotoSheet",
     "Preview",
@@ -31,7 +37,9 @@ __all__ = [
     "preview_files",
     "preview_or_skip",
     "refuse_taken",
+    "render_size",
     "shaded_face",
     "sheet_layout",
+    "shown_face",
     "write_sheet",
 ]

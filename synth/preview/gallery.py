@@ -38,7 +38,7 @@ Float = NDArray[np.float64]
 #: Rings of the hexagonal lattice of mean faces around neutral: 1 + 6 + 12 + 18 = 37 points.
 RINGS = 3
 #: Width and height of a mean face on the disc, as shares of the lattice's spacing.
-ROOM = (0.68, 0.92)
+ROOM = (0.66, 0.88)
 
 
 def spread_classes(centres: Float, rings: int = RINGS) -> list[int]:

@@ -16,10 +16,28 @@ from synth.records import Skip
 from synth.targets import Target
 from synth.types import VA, FaceImage
 
-__all__ = ["OVERSIZE", "PhotoSheet", "Preview", "draw_preview", "preview_or_skip"]
+__all__ = [
+    "PhotoSheet",
+    "Preview",
+    "draw_preview",
+    "preview_or_skip",
+    "render_size",
+    "shown_face",
+]
 
 #: Faces are rendered this many times larger than shown.
 OVERSIZE = 2
+#: What is cut off each side of the face crop (hair, background, neck), of what is left.
+TRIM = 0.16
+
+
+def render_size(face_size: int) -> int:
+    """Side of the face crop behind faces of `face_size` pixels."""
+    return OVERSIZE * face_size + 2 * _margin(face_size)
+
+
+def _margin(face_size: int) -> int:
+    return round(TRIM * OVERSIZE * face_size)
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,12 @@ class PhotoSheet:
     record: dict[str, object]
 
 
+def shown_face(crop: UInt8, face_size: int) -> UInt8:
+    """(face_size, face_size, 3) middle of a face crop of `render_size` pixels."""
+    margin = _margin(face_size)
+    return resize(crop[margin:-margin, margin:-margin], face_size, face_size)
+
+
 def draw_preview(
     generator: Generator, photo: FaceImage | ImageSource, preview: Preview
 ) -> PhotoSheet:
@@ -111,7 +135,7 @@ def draw_preview(
     Parameters
     ----------
     generator : Generator
-        With ``crop="face"`` and a `size` of `OVERSIZE` times the faces shown.
+        With ``crop="face"`` and the `render_size` of the faces.
     photo : FaceImage or ImageSource
     preview : Preview
 
@@ -122,16 +146,14 @@ def draw_preview(
     UsageError
         If the generator has another size.
     """
-    side = preview.face_size
-    if generator.size != OVERSIZE * side:
+    if generator.size != (size := render_size(preview.face_size)):
         raise UsageError(
-            f"size: expected a generator with crop='face', size={OVERSIZE * side}, "
-            f"got size {generator.size}"
+            f"size: expected a generator with crop='face', size={size}, got size {generator.size}"
         )
     image, faces = generator.faces(photo)
     prepared = generator.prepare(image, faces[0])
     drawn = {
-        target: resize(generator.draw(prepared, target).image, side, side)
+        target: shown_face(generator.draw(prepared, target).image, preview.face_size)
         for target in [*preview.points(), *preview.strip()]
     }
     pixels = circumplex_sheet(
