@@ -91,7 +91,9 @@ def wanted_targets(ctx: click.Context) -> tuple[Target, ...]:
     for intensity in _intensities(ctx, bool(names)):
         for name in names:
             full = EXPRESSIONS[name]
-            pairs.append((VA(full.valence * intensity, full.arousal * intensity), name))
+            point = VA(round(full.valence * intensity, 6), round(full.arousal * intensity, 6))
+            if (point, name) not in pairs:  # neutral has no intensities
+                pairs.append((point, name))
     actions = [parse_actions(text) for n in ("au", "blendshape") for text in values.get(n) or ()]
     if not pairs and not actions:
         raise UsageError(

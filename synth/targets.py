@@ -114,7 +114,7 @@ def make_targets(
     actions : iterable of actions
         One target each, after the others; no style changes them.
     samples : int
-        Person styles per point; 1 is the mean face, or `style`.
+        Person styles per point; 1 is the mean face, or `style`. Neutral has one face only.
     style : int, optional
         Seed of one person style for all points.
 
@@ -128,8 +128,12 @@ def make_targets(
             f"style: expected either one style or several samples, got style {style} and "
             f"{samples} samples; leave one out"
         )
-    numbers = range(1, samples + 1) if samples > 1 else range(1)
-    points = [(va, name, number) for va, name in wanted for number in numbers]
+    numbers = range(1, samples + 1)
+    points = [
+        (va, name, number)
+        for va, name in wanted
+        for number in (numbers if samples > 1 and va.radius > 0 else (0,))
+    ]
     targets = [
         Target(va, index, name, style=style, sample=number)
         for index, (va, name, number) in enumerate(points)
