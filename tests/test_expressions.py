@@ -368,6 +368,38 @@ def test_contempt_is_one_sided(gallery):
     assert face[index_of("mouthDimpleLeft")] > 3 * face[index_of("mouthDimpleRight")]
 
 
+# ------------------------------------------------------------------ reading a face
+
+
+def test_mean_faces_are_read_where_they_were_taken(gallery):
+    rng = np.random.default_rng(0)
+    va = polar(np.sqrt(rng.uniform(0.09, 1, 60)), rng.uniform(0, 360, 60))
+    read = [gallery.read_va(face) for face in gallery.smooth_weights(va)]
+    miss = np.hypot(*(np.array([[r.valence, r.arousal] for r in read]) - va).T)
+    assert np.median(miss) < 0.002 and np.percentile(miss, 90) < 0.03 and miss.max() < 0.07
+
+
+def test_peoples_faces_are_read_near_their_label(gallery):
+    rng = np.random.default_rng(0)
+    rows = rng.choice(np.flatnonzero(gallery.samples.class_index > 0), 300, replace=False)
+    read = [gallery.read_va(gallery.samples.weights[i] / 255) for i in rows]
+    label = gallery.samples.va[rows]
+    for axis, values in enumerate(np.array([[r.valence, r.arousal] for r in read]).T):
+        truth = label[:, axis]
+        gap = (values.mean() - truth.mean()) ** 2
+        ccc = 2 * np.cov(values, truth)[0, 1] / (values.var() + truth.var() + gap)
+        assert ccc > 0.93
+
+
+def test_reading_ignores_left_and_right_and_refuses_other_shapes(gallery):
+    assert gallery.read_va(np.zeros(52)) == VA(0, 0)
+    face = gallery.expression("contempt").weights
+    assert gallery.read_va(face) == gallery.read_va(face[mirror_order()])
+    assert gallery.read_va(np.ones(52)).radius <= 1
+    with pytest.raises(ShapeError, match="weights"):
+        gallery.read_va(np.zeros(51))
+
+
 # ------------------------------------------------------------------ files
 
 

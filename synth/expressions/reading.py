@@ -62,7 +62,7 @@ class Reader:
         seen = (face + face[mirror_order()]) / 2 * self.scale
         best = self.points[((self.faces - seen) ** 2).sum(1).argmin()]
         step = 2 / (GRID - 1)
-        around = np.stack(np.meshgrid([0, -1, 1], [0, -1, 1]), axis=-1).reshape(-1, 2)
+        around = np.stack(np.meshgrid([0, -2, -1, 1, 2], [0, -2, -1, 1, 2]), axis=-1).reshape(-1, 2)
         for _ in range(HALVINGS):
             step /= 2
             near = best + step * around  # the first is `best` itself
