@@ -21,18 +21,12 @@ from synth.errors import ShapeError
 from synth.render.eyes import edge_rows, shade_eye
 from synth.render.folds import fold_ratio, fold_strengths
 from synth.render.light import relight
-from synth.render.mouth import (
-    LOWER_CROWN,
-    LOWER_EDGES,
-    LOWER_STEP,
-    UPPER_CROWN,
-    UPPER_EDGES,
-    UPPER_STEP,
-    shade_mouth,
-)
+from synth.render.mouth import shade_mouth
+from synth.render.mouth_shape import mouth_shape, shape_mouth
 from synth.render.raster import rasterise
 from synth.render.rig import FaceRig
 from synth.render.shade import GAIN, average, shade_samples, shade_warp, vertex_normals
+from synth.render.teeth import tooth_set
 from synth.render.topology import CAVITY, TONGUE, Curves
 from synth.types import Camera
 
@@ -42,11 +36,6 @@ Float = NDArray[np.float64]
 Box = tuple[int, int, int, int]
 #: The joint of head and neck in the model, mm: a turn about it moves the outline least.
 NECK = (0.0, -35.0, -80.0)
-_TEETH = (
-    np.stack((UPPER_EDGES, LOWER_EDGES)),
-    np.stack((UPPER_CROWN, LOWER_CROWN)),
-    np.stack((UPPER_STEP, LOWER_STEP)),
-)
 
 
 @dataclass(frozen=True)
@@ -153,7 +142,10 @@ def render(
 def _deform(rig: FaceRig, weights: Float, camera: Camera) -> _Deformed:
     """Mesh and skirt of an expression seen by `camera`, relit and with its folds."""
     vertices = rig.fit.vertices + rig.model.offsets(weights)
+    shape = mouth_shape(rig.model)
+    shape_mouth(shape, rig.fit.vertices, vertices, rig.fit.camera)
     seen = project(vertices, camera)
+    seen[:, 2] += shape.inset
     surface = rig.surface
     motion = seen[surface.outline, :2] - rig.neutral[surface.outline, :2]
     skirt = np.empty((len(surface.skirt), 3))
@@ -285,10 +277,11 @@ def _draw_mouth(
     old_lower = edge_rows(rig.neutral[lips.lower, :2], back)
     opening = ((lower - upper) - np.maximum(old_lower - old_upper, 0)) / iod
     seam = (old_upper + old_lower) / 2 - (upper + lower) / 2
-    colours = rig.mouth
+    colours, teeth = rig.mouth, tooth_set(rig.image.sha256)
     shade_mouth(
         rig.image.pixels, ids, bary, rig.surface.faces, rig.surface.labels, rig.topology.rest,
         state.normals, depth, float(np.median(state.points[lips.upper, 2])), upper, lower, opening,
-        seam, box[0], box[1], iod,
-        np.stack((colours.tooth, colours.gum, colours.tongue, colours.cavity)), *_TEETH, samples,
+        back, seam, box[0], box[1], iod,
+        np.stack((colours.tooth * teeth.tint, colours.gum, colours.tongue, colours.cavity)),
+        teeth.edges, teeth.crowns, teeth.steps, teeth.shades, samples,
     )  # fmt: skip
