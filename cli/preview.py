@@ -17,23 +17,32 @@ from synth.cli.params import (
 )
 
 
+#: What this command adds.
+SHEET_OPTIONS = (
+    click.option("--gallery", is_flag=False, flag_value="", default=None, metavar="[FILE]",
+                 help="Draw an expression gallery, the embedded one when no FILE is named; with "
+                      "--input: take the faces from FILE."),
+    click.option("--output", "-o", type=click.Path(path_type=Path), metavar="PATH",
+                 help="PNG or JPEG file; for several photos a folder.  [default: preview.png, the "
+                      "folder preview or gallery.png]"),
+    click.option("--grid", type=int, default=7, show_default=True, metavar="N",
+                 help="Faces along the axes: odd, 3 to 15."),
+    click.option("--face-size", type=int, metavar="N",
+                 help="Of each face in pixels.  [default: 160, in a gallery 128]"),
+    click.option("--intensity", type=float, default=1.0, show_default=True, metavar="0..1",
+                 help="Of the basic expressions."),
+)  # fmt: skip
+#: What it has in common with `generate`.
+SHARED_OPTIONS = (
+    *options_named(STYLE_OPTIONS, "style", "seed"),
+    LOOKUP_OPTION,
+    *options_named(PICTURE_OPTIONS, "landmarks", "face", "composite", "model"),
+    *options_named(PICTURE_OPTIONS, "allow_non_neutral"),
+)
+
+
 @click.command()
-@with_options(*options_named(RUN_OPTIONS, "input", "recursive"))
-@click.option("--gallery", is_flag=False, flag_value="", default=None, metavar="[FILE]",
-              help="Draw an expression gallery, the embedded one when no FILE is named; with "
-                   "--input: take the faces from FILE.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="PATH",
-              help="PNG or JPEG file; for several photos a folder.  [default: preview.png, the "
-                   "folder preview or gallery.png]")
-@click.option("--grid", type=int, default=7, show_default=True, metavar="N",
-              help="Faces along the axes: odd, 3 to 15.")
-@click.option("--face-size", type=int, metavar="N",
-              help="Of each face in pixels.  [default: 160, in a gallery 128]")
-@click.option("--intensity", type=float, default=1.0, show_default=True, metavar="0..1",
-              help="Of the basic expressions.")
-@with_options(*options_named(STYLE_OPTIONS, "style", "seed"), LOOKUP_OPTION)
-@with_options(*options_named(PICTURE_OPTIONS, "landmarks", "face", "composite", "model",
-                             "allow_non_neutral"))
+@with_options(*options_named(RUN_OPTIONS, "input", "recursive"), *SHEET_OPTIONS, *SHARED_OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Replace files of the same name.")
 @click.pass_context
 def preview(ctx: click.Context, **options: Any) -> None:

@@ -388,3 +388,13 @@ def test_options_are_found_by_name():
     assert len(options_named(PICTURE_OPTIONS, "face", "model")) == 2
     with pytest.raises(KeyError):
         options_named(PICTURE_OPTIONS, "nose")
+
+
+def test_every_target_carries_the_style_and_intensity():
+    shown = Preview(grid=3, style=7, intensity=0.5)
+    targets = [*shown.points(), *shown.strip()]
+    assert {t.style for t in targets} == {7}
+    assert [t.index for t in targets] == list(range(len(targets)))
+    for target in shown.strip():
+        assert target.intensity == pytest.approx(0.5 if target.expression != "neutral" else 0)
+    assert [t.expression for t in shown.strip()] == list(EXPRESSIONS)

@@ -197,7 +197,7 @@ def _caption(va: VA, box: Box, gap: int) -> Label:
     # + 0.0 turns a rounded -0.0 into 0.0; the built-in font has no minus sign but the hyphen.
     numbers = (f"{round(x, 2) + 0.0:+.2f}" for x in (va.valence, va.arousal))
     text = "photo" if va.radius == 0 else "  ".join(numbers).replace("+0.00", "0.00")
-    size = max(8, round(0.46 * gap))
+    size = max(8, round(0.55 * gap))
     return label_at(text, (box.left + box.right) / 2, box.bottom + 2, size, (0.5, 0.0), GREY)
 
 
