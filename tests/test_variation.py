@@ -213,6 +213,11 @@ def test_expressions_without_own_samples_use_the_plane(gallery):
     assert variation.expression == ""
     face = bare.expression("happiness", 1, variation)
     np.testing.assert_allclose(face.weights, bare.smooth_weights([0.92, 0.15], variation))
+    drawn = [bare.draw(seed, expression="happy").angle for seed in range(10)]
+    assert np.abs(drawn).max() < 0.5  # taken from around its place
+    mean_only = {"anger": dataclasses.replace(gallery.expressions["anger"], samples=None)}
+    angry = dataclasses.replace(gallery, expressions=mean_only).expression("anger", 1, variation)
+    np.testing.assert_allclose(angry.weights, bare.smooth_weights([-0.44, 0.8], variation))
     with pytest.raises(TargetError, match="expression"):
         gallery.draw(0, expression="hungry")
 

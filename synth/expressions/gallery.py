@@ -130,7 +130,7 @@ class Gallery:
 
         The target is `intensity` times the expression's published VA and the
         weights shrink with the gallery's radial exponents. A gallery without
-        own samples of the expression answers with the smooth lookup there.
+        a face of its own for the expression answers with the smooth lookup there.
 
         Parameters
         ----------
@@ -157,13 +157,13 @@ class Gallery:
             )
         va = VA(full.valence * intensity, full.arousal * intensity)
         index = self.class_of(va)
-        if own is None:
+        if own is None or (variation is not None and own.samples is None):
             weights = self.smooth_weights([va.valence, va.arousal], variation)
         else:
             full_face = own.weights
-            if variation is not None and own.samples is not None:
+            if variation is not None:
                 ranks = variation.toward([full.valence, full.arousal])
-                full_face = variation.face(self._styles.expressions[key][1].at(ranks, 0))
+                full_face = variation.face(self._styles.expressions[key][2].at(ranks, 0))
             weights = np.clip(full_face * intensity**self.exponent, 0, CEILING)
         return Expression(weights, va, index, self._center(index), "expression", key)
 
@@ -205,9 +205,10 @@ class Gallery:
         seed : int
             Any non-negative integer; the same gives the same style.
         va : VA or None
-            Choose among the samples of the class nearest to it.
+            Choose among the samples of the nearest classes, a hundred or so.
         expression : str
-            Choose among the samples of this basic expression. With neither,
+            Choose among the samples of this basic expression, or those around its
+            place in a gallery without. With neither `va` nor `expression`, among
             all samples at radius 0.5 and more.
 
         Raises
