@@ -1,9 +1,9 @@
-"""Eyes: what the lids hid, and the strip of lashes that must travel with a lid.
+"""Eyes: what the lids and the iris hide.
 
-The eyeball stands still and the lids slide over it. Once per photo the eyeball
-is completed behind its lids: the iris by its own symmetry, the sclera from its
-visible neighbours. Per image the lash strip next to each lid edge is shifted
-with that edge, and below it the completed eyeball shows.
+The lids slide over the eyeball, and the iris over its white. Once per photo the
+eyeball is completed behind its lids, the iris by its own symmetry, the sclera
+from its visible neighbours; and once more without an iris, for other directions
+of gaze. `synth.render.eyeball` draws it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from synth.render.shade import sample
+from synth.render.light import LUMA
 
-__all__ = ["Eye", "complete_eye", "edge_rows", "shade_eye"]
+__all__ = ["LOWER_STRIP", "UPPER_STRIP", "Eye", "complete_eye", "edge_rows"]
 
 Float = NDArray[np.float64]
 
 #: Lash and shadow strips along the upper and lower lid, in inter-ocular distances.
 UPPER_STRIP, LOWER_STRIP = 0.022, 0.012
+#: The soft rim of the iris ends here, in radii of the iris.
+LIMBUS = 1.12
+#: Grey levels added before ratios are taken, so that black stays black.
+BLACK = 8.0
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,25 @@ class Eye:
         Of the box that `ball` covers, photo pixels.
     ball : (h, w, 3) float32
         The eyeball as if there were no lids.
+    white : (h, w, 3) float32
+        The same as if there were no iris either.
     upper, lower : (w,) float64
         Rows of the neutral lid edges in every column of the box, photo pixels.
     iris : (3,) float64
         Centre x, y and radius in photo pixels.
+    upper_lashes, lower_lashes : (n, w, 3) float32
+        Ratio by which lashes darken what is 0, 1, 2, ... pixels from the lid's edge.
     """
 
     left: int
     top: int
     ball: NDArray[np.float32]
+    white: NDArray[np.float32]
     upper: Float
     lower: Float
     iris: Float
+    upper_lashes: NDArray[np.float32]
+    lower_lashes: NDArray[np.float32]
 
 
 def _find_iris(red: NDArray[np.float32], inside: NDArray[np.bool_], iod: float) -> Float:
@@ -109,9 +119,10 @@ def complete_eye(photo: NDArray[np.uint8], upper: Float, lower: Float, iod: floa
     aperture = (y > up) & (y < low) & between
     clear = (y > up + UPPER_STRIP * iod) & (y < low - LOWER_STRIP * iod) & between
     iris = _find_iris(box[..., 0], aperture, iod)
-    ball = _fill_sclera(box, clear, iris, iod)
+    ball, white = _fill_sclera(box, clear, iris, iod)
     _fill_iris(ball, box, clear, iris)
-    return Eye(left, top, ball, up, low, iris + (left, top, 0))
+    lashes = _lashes(box, white, iris, up - top, low - top, iod)
+    return Eye(left, top, ball, white, up, low, iris + (left, top, 0), *lashes)
 
 
 def edge_rows(curve: Float, cols: NDArray[Any]) -> Float:
@@ -120,24 +131,88 @@ def edge_rows(curve: Float, cols: NDArray[Any]) -> Float:
     return np.interp(cols, curve[order, 0], curve[order, 1])
 
 
+def _off_iris(box: NDArray[np.float32], iris: Float) -> NDArray[np.bool_]:
+    """(h, w) where a box shows no iris."""
+    y, x = np.mgrid[: box.shape[0], : box.shape[1]]
+    return np.asarray(np.hypot(x - iris[0], y - iris[1]) > LIMBUS * iris[2])
+
+
+def _lashes(
+    box: NDArray[np.float32],
+    white: NDArray[np.float32],
+    iris: Float,
+    upper: Float,
+    lower: Float,
+    iod: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How much upper and lower lashes and lids darken the white of the eye.
+
+    Parameters
+    ----------
+    box, white : (h, w, 3) float32
+    iris : (3,) float64
+    upper, lower : (w,) float64
+        Rows of the lid edges in the box.
+    iod : float
+
+    Returns
+    -------
+    upper, lower : (n, w, 3) float32
+        Ratio at 0, 1, 2, ... pixels from the lid's edge; 1 at the last. In front of
+        the iris it is that of the lashes beside it.
+    """
+    ratio = np.clip((box + BLACK) / (white + BLACK), 0, 1)
+    columns = np.arange(box.shape[1], dtype=np.float32)
+    found = []
+    for edge, strip, way, other in (
+        (upper, UPPER_STRIP, 1, lower), (lower, LOWER_STRIP, -1, upper)
+    ):  # fmt: skip
+        away = np.arange(int(np.ceil(1.5 * strip * iod)) + 2, dtype=np.float32)
+        rows = (edge[None] + way * away[:, None]).astype(np.float32)
+        at = np.broadcast_to(columns, rows.shape).astype(np.float32)
+        seen = cv2.remap(_off_iris(box, iris).astype(np.float32), at, rows, cv2.INTER_LINEAR)
+        seen *= (way * (other[None] - rows) > 0) * (seen > 0.99)
+        value = cv2.remap(ratio, at, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        size = 2 * int(0.12 * iod) + 1
+        weight = cv2.GaussianBlur(seen, (size, 1), 0.04 * iod, sigmaY=0.1)[..., None]
+        spread = cv2.GaussianBlur(value * seen[..., None], (size, 1), 0.04 * iod, sigmaY=0.1)
+        beside = (spread + 1e-3) / (weight + 1e-3)
+        value = beside + cv2.GaussianBlur(seen, (3, 3), 0)[..., None] * (value - beside)
+        value[-1] = 1.0
+        found.append(np.asarray(value, np.float32))
+    return found[0], found[1]
+
+
 def _fill_sclera(
     box: NDArray[np.float32], clear: NDArray[np.bool_], iris: Float, iod: float
-) -> NDArray[np.float32]:
-    """Visible sclera spread over the hidden part by normalised convolution."""
-    y, x = np.mgrid[: box.shape[0], : box.shape[1]]
-    off_iris = np.hypot(x - iris[0], y - iris[1]) > 1.12 * iris[2]
-    known = clear & off_iris
-    out = box.copy()
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Visible sclera spread over the hidden part by normalised convolution.
+
+    Returns
+    -------
+    ball, white : (h, w, 3) float32
+        With the visible part of the iris, and with sclera in its place.
+    """
+    known = clear & _off_iris(box, iris)
+    luminance = box @ LUMA.astype(np.float32)
+    if known.any():  # not the lashes of the outer corner
+        known &= luminance > 0.6 * np.percentile(luminance[known], 90)
     if known.sum() < 8:
-        return out
+        return box.copy(), box.copy()
     total = np.tile(np.median(box[known], axis=0), (*box.shape[:2], 1)).astype(np.float32)
-    for sigma in (0.08, 0.03, 0.012):
+    for sigma in (0.2, 0.08, 0.03, 0.012):
         weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), sigma * iod)
         value = cv2.GaussianBlur(box * known[..., None], (0, 0), sigma * iod)
         trust = (weight / (weight + 0.03))[..., None]
         total = total * (1 - trust) + trust * value / np.maximum(weight, 1e-6)[..., None]
-    soft = cv2.GaussianBlur(clear.astype(np.float32), (0, 0), max(0.5, 0.004 * iod))[..., None]
-    return np.asarray(total * (1 - soft) + box * soft, np.float32)
+    blur = max(0.5, 0.004 * iod)
+    ball, white = (
+        np.asarray(total + soft[..., None] * (box - total), np.float32)
+        for soft in (
+            cv2.GaussianBlur(seen.astype(np.float32), (0, 0), blur) for seen in (clear, known)
+        )
+    )
+    return ball, white
 
 
 def _fill_iris(
@@ -157,7 +232,8 @@ def _fill_iris(
         total = np.bincount(ring.ravel(), (weight * box[..., c]).ravel(), 32)
         have = count > 0
         profile[:, c] = np.interp(np.arange(32), np.flatnonzero(have), total[have] / count[have])
-    radial = profile[ring]
+    at = distance / radius * 24
+    radial = np.stack([np.interp(at, np.arange(32) + 0.5, profile[:, c]) for c in range(3)], -1)
     # Mirror in the horizontal line through the centre keeps the iris' own texture.
     flip_x, flip_y = x.astype(np.float32), (2 * cy - y).astype(np.float32)
     mirrored = cv2.remap(box, flip_x, flip_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -165,71 +241,10 @@ def _fill_iris(
     # Only the iris' fibres are mirrored: the pupil would bring a second catchlight.
     fibres = np.clip((distance / radius - 0.55) / 0.2, 0, 1)[..., None] * (seen > 0.99) * 0.7
     fill = fibres * mirrored + (1 - fibres) * radial
-    inside = np.clip((1.06 * radius - distance) / (0.10 * radius), 0, 1)[..., None]
-    hidden = (
-        1 - cv2.GaussianBlur(clear.astype(np.float32), (0, 0), max(0.5, 0.03 * radius))[..., None]
-    )
-    blend = inside * hidden
-    ball += (blend * (fill - ball)).astype(np.float32)
-
-
-@njit(cache=True, nogil=True)
-def shade_eye(spline: Any, ball: Any, left: Any, top: Any, old_upper: Any, old_lower: Any,
-              new_upper: Any, new_lower: Any, ids: Any, eye_faces: Any, box_left: Any,
-              box_top: Any, iod: Any, moved: Any, out: Any) -> None:  # fmt: skip
-    """Colour the eye samples of a box with 2 x 2 samples per pixel.
-
-    All samples of a pixel take the colour at its centre: the samples soften the
-    lid's edge, but must not blur the iris behind it.
-
-    Parameters
-    ----------
-    spline : (H, W, 3) float32
-        `spline_coefficients` of the photo.
-    ball : (h, w, 3) float32
-        Completed eyeball at (`left`, `top`).
-    old_upper, old_lower, new_upper, new_lower : (w,) float64
-        Lid edges of the eyeball box's columns before and after, photo rows.
-    ids : (2n, 2m) int32
-    eye_faces : (F,) bool
-    box_left, box_top : int
-        Of the sampled box, photo pixels.
-    iod : float
-    moved : float
-        0..1: how far the lids have left the neutral photo.
-    out : (2n, 2m, 3) float32
-    """
-    height, width = ball.shape[0], ball.shape[1]
-    upper_strip, lower_strip = UPPER_STRIP * iod, LOWER_STRIP * iod
-    for j in range(ids.shape[0]):
-        y = box_top + j // 2
-        for i in range(ids.shape[1]):
-            t = ids[j, i]
-            if t < 0 or not eye_faces[t]:
-                continue
-            x = box_left + i // 2
-            bx, by = x - left, y - top
-            if bx < 0 or by < 0 or bx > width - 1 or by > height - 1:
-                continue
-            rise_up = new_upper[bx] - old_upper[bx]
-            rise_low = new_lower[bx] - old_lower[bx]
-            to_upper = y - new_upper[bx]
-            to_lower = new_lower[bx] - y
-            a = min(max(1.5 - to_upper / upper_strip, 0.0), 1.0)
-            b = min(max(1.5 - to_lower / lower_strip, 0.0), 1.0)
-            a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
-            if a + b > 1.0:
-                a, b = a / (a + b), b / (a + b)
-            still = sample(spline, x, y)
-            for k in range(3):
-                out[j, i, k] = (1 - a - b) * ball[by, bx, k]
-            if a > 0:
-                lash = sample(spline, x, y - rise_up)
-                for k in range(3):
-                    out[j, i, k] += a * lash[k]
-            if b > 0:
-                lash = sample(spline, x, y - rise_low)
-                for k in range(3):
-                    out[j, i, k] += b * lash[k]
-            for k in range(3):
-                out[j, i, k] = still[k] + moved * (out[j, i, k] - still[k])
+    inside = np.clip((1.09 * radius - distance) / (0.18 * radius), 0, 1)[..., None]
+    inside = inside * inside * (3 - 2 * inside)
+    shown = cv2.GaussianBlur(clear.astype(np.float32), (0, 0), max(0.5, 0.03 * radius))[..., None]
+    whole = fill + shown * (box - fill)
+    # Where the photo shows the rim of the iris, it is the photo's own rim.
+    rim = inside + shown * (1 - inside) * (distance < LIMBUS * radius)[..., None]
+    ball += (rim * (whole - ball)).astype(np.float32)

@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 
 from synth.camera import FLIP, project, rotation_matrix, turned
 from synth.errors import ShapeError
-from synth.render.eyes import edge_rows, shade_eye
+from synth.render.eyeball import shade_eye
+from synth.render.eyes import edge_rows
 from synth.render.folds import fold_ratio, fold_strengths
+from synth.render.gaze import EyeView, view_eye
+from synth.render.lashes import draw_lashes, lash_share, skin_share
+from synth.render.lids import Lid, meet, visible_edge
 from synth.render.light import relight
 from synth.render.mouth import shade_mouth
 from synth.render.mouth_shape import mouth_shape, shape_mouth
@@ -64,6 +68,8 @@ class _Deformed:
     normals: Float  # (V, 3)
     values: NDArray[np.float32]  # (V + S, 6), see `shade_warp`
     folds: NDArray[np.float32]  # (M, M, 3) ratio
+    camera: Camera
+    weights: Float  # (52,)
 
 
 _NO_FOLDS = np.ones((2, 2, 3), np.float32)
@@ -127,9 +133,11 @@ def render(
     timer = _Timer(profile)
     camera = turned(rig.fit.camera, turn, NECK) if turn.any() else rig.fit.camera
     state = _deform(rig, weights, camera)
+    skin = _bare_lids(rig, weights)
     timer("deform")
-    _warp(rig, state, out, mask, timer)
-    _details(rig, state, out, mask)
+    _warp(rig, skin, state, out, mask, timer)
+    _details(rig, skin, state, out, mask)
+    _lashes(rig, state, out, mask)
     timer("eyes and mouth")
     if rig.paper is not None:
         out, mask = rig.paper.apply(rig.image.pixels, out)
@@ -142,10 +150,15 @@ def render(
 def _deform(rig: FaceRig, weights: Float, camera: Camera) -> _Deformed:
     """Mesh and skirt of an expression seen by `camera`, relit and with its folds."""
     vertices = rig.fit.vertices + rig.model.offsets(weights)
-    shape = mouth_shape(rig.model)
-    shape_mouth(shape, rig.fit.vertices, vertices, rig.fit.camera)
+    for lid in rig.lids:
+        if weights[lid.blink]:
+            vertices[lid.index] -= weights[lid.blink] * lid.excess
+    mouth = mouth_shape(rig.model)
+    shape_mouth(mouth, rig.fit.vertices, vertices, rig.fit.camera)
     seen = project(vertices, camera)
-    seen[:, 2] += shape.inset
+    seen[:, 2] += mouth.inset
+    for lid in rig.lids:
+        meet(lid, seen, vertices, camera, weights[lid.blink])
     surface = rig.surface
     motion = seen[surface.outline, :2] - rig.neutral[surface.outline, :2]
     skirt = np.empty((len(surface.skirt), 3))
@@ -162,7 +175,7 @@ def _deform(rig: FaceRig, weights: Float, camera: Camera) -> _Deformed:
         values[: len(vertices), GAIN] = relight(rig.light, rig.normals, lit, rig.guard)
     values[-len(surface.outline) :, GAIN] = values[surface.outline, GAIN]  # no seam
     folds = _folds(rig, weights, vertices)
-    return _Deformed(np.concatenate((seen, skirt)), normals, values, folds)
+    return _Deformed(np.concatenate((seen, skirt)), normals, values, folds, camera, weights)
 
 
 def _folds(rig: FaceRig, weights: Float, vertices: Float) -> NDArray[np.float32]:
@@ -176,7 +189,12 @@ def _folds(rig: FaceRig, weights: Float, vertices: Float) -> NDArray[np.float32]
 
 
 def _warp(
-    rig: FaceRig, state: _Deformed, out: NDArray[np.uint8], mask: NDArray[np.bool_], timer: _Timer
+    rig: FaceRig,
+    skin: NDArray[np.float32],
+    state: _Deformed,
+    out: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    timer: _Timer,
 ) -> None:
     """Skin and surroundings, one sample per pixel."""
     surface = rig.surface
@@ -186,14 +204,18 @@ def _warp(
     )
     timer("rasterise")
     shade_warp(
-        rig.spline, out, mask, ids, bary, surface.faces, rig.carries,
+        skin, out, mask, ids, bary, surface.faces, rig.carries,
         state.values, state.folds, rig.mouth.lip.astype(np.float32), surface.box[0], surface.box[1],
     )  # fmt: skip
     timer("shade")
 
 
 def _details(
-    rig: FaceRig, state: _Deformed, out: NDArray[np.uint8], mask: NDArray[np.bool_]
+    rig: FaceRig,
+    skin: NDArray[np.float32],
+    state: _Deformed,
+    out: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
 ) -> None:
     """Eyes and mouth, four samples per pixel, so that lids and lips have soft edges."""
     surface, size = rig.surface, (rig.image.height, rig.image.width)
@@ -206,9 +228,10 @@ def _details(
     for curves, eye in jobs:
         edge = np.concatenate((curves.upper, curves.lower))
         old, new = rig.neutral[edge, :2], state.points[edge, :2]
-        moved = float(np.abs(new - old).max()) / rig.inter_ocular
         box = _box(np.concatenate((old, new)), 0.02 * rig.inter_ocular + 2, size)
-        if moved < 1e-4 or box[2] < 1 or box[3] < 1:
+        view = view_eye(rig, state.points, state.camera, state.weights, eye) if eye >= 0 else None
+        still = view.still if view else np.abs(new - old).max() < 1e-4 * rig.inter_ocular
+        if still or box[2] < 1 or box[3] < 1:
             continue
         ids, bary, depth = rasterise(
             state.points, surface.faces, box, 2, rig.settings.backend, perspective=False
@@ -216,18 +239,61 @@ def _details(
         wanted = mouth_faces if eye < 0 else rig.eye_faces
         hit = wanted[ids] & (ids >= 0)
         drawn = hit.reshape(box[3], 2, box[2], 2).any((1, 3))
+        if eye >= 0 and state.weights[rig.lids[eye].blink] > 0:
+            drawn |= _line_of(rig.lids[eye].upper, state.points[:, :2], box)
         if not drawn.any():
             continue
         samples = np.zeros((*ids.shape, 3), np.float32)
-        if eye < 0:
+        if view is None:
             _draw_mouth(rig, state, box, ids, bary, depth, samples)
         else:
-            _draw_eye(rig, state, eye, box, ids, moved, samples)
+            _draw_eye(rig, view, eye, box, ids, samples)
         shade_samples(
-            rig.spline, ids, bary, surface.faces, rig.carries, state.values,
+            skin, ids, bary, surface.faces, rig.carries, state.values,
             state.folds, rig.mouth.lip.astype(np.float32), drawn, samples,
         )  # fmt: skip
         average(samples, drawn, out, mask, box[0], box[1])
+
+
+def _line_of(lid: Lid, points: Float, box: Box) -> NDArray[np.bool_]:
+    """(h, w) pixels of a box at a lid's edge, where one lid may lie on the other."""
+    columns, rows = box[0] + np.arange(box[2]), box[1] + np.arange(box[3])
+    across = points[lid.edge, 0]
+    inside = (columns > across.min()) & (columns < across.max())
+    line = visible_edge(lid, points, columns.astype(float))
+    return np.asarray((np.abs(rows[:, None] - line) < 3) & inside)
+
+
+def _bare_lids(rig: FaceRig, weights: Float) -> NDArray[np.float32]:
+    """Spline coefficients of the photo, with the standing lashes of closing lids fading."""
+    spline = rig.spline
+    for lid, skin in zip(rig.lids, rig.skins, strict=True):
+        share = skin_share(weights[lid.blink])
+        if share > 0 and rig.settings.eyes:
+            spline = spline.copy() if spline is rig.spline else spline
+            height, width = skin.change.shape[:2]
+            window = np.s_[skin.top : skin.top + height, skin.left : skin.left + width]
+            spline[window] += np.float32(share) * skin.change
+    return spline
+
+
+def _lashes(
+    rig: FaceRig, state: _Deformed, out: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> None:
+    """The lashes of closing eyes."""
+    for eye, (lid, skin) in enumerate(zip(rig.lids, rig.skins, strict=True)):
+        share = lash_share(state.weights[lid.blink])
+        if share > 0 and rig.settings.eyes:
+            across = state.points[lid.upper.edge, 0]
+            start, end = across.min(), across.max()
+            beyond = int(0.05 * rig.inter_ocular) + 1
+            columns = np.arange(int(start) - beyond, int(end) + beyond + 1)
+            line = visible_edge(lid.upper, state.points[:, :2], columns.astype(float))
+            outer = 1 if eye else -1
+            draw_lashes(
+                out, mask, line, int(columns[0]), start, end, outer, skin.lash, share,
+                rig.inter_ocular,
+            )  # fmt: skip
 
 
 def _box(points: Float, pad: float, size: tuple[int, int]) -> Box:
@@ -239,21 +305,19 @@ def _box(points: Float, pad: float, size: tuple[int, int]) -> Box:
 
 def _draw_eye(
     rig: FaceRig,
-    state: _Deformed,
+    view: EyeView,
     eye: int,
     box: Box,
     ids: NDArray[np.int32],
-    moved: float,
     samples: NDArray[np.float32],
 ) -> None:
-    ball, lids = rig.eyes[eye], rig.topology.lids[eye]
-    columns = ball.left + np.arange(ball.ball.shape[1], dtype=float)
-    share = min(moved / 0.012, 1.0)
-    upper = edge_rows(state.points[lids.upper, :2], columns)
-    lower = edge_rows(state.points[lids.lower, :2], columns)
+    ball = rig.eyes[eye]
     shade_eye(
-        rig.spline, ball.ball, ball.left, ball.top, ball.upper, ball.lower, upper, lower, ids,
-        rig.eye_faces, box[0], box[1], rig.inter_ocular, share * share * (3 - 2 * share), samples,
+        rig.spline, ball.ball, ball.white, ball.iris, ball.upper_lashes, ball.lower_lashes,
+        ball.left, ball.top, ball.upper, ball.lower, view.upper, view.lower, view.back,
+        view.gaze.shift, view.gaze.back, ids, rig.eye_faces,
+        box[0], box[1], rig.inter_ocular, view.moved, view.looks,
+        view.shut, rig.skins[eye].lash, samples,
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from scipy.spatial import cKDTree
 from synth.camera import project, view_directions
 from synth.render.eyes import Eye, complete_eye
 from synth.render.folds import FoldMaps, load_fold_maps
+from synth.render.lashes import LidSkin, lid_skin
+from synth.render.lids import Lid, LidMotion, build_lids, visible_edge
 from synth.render.light import Light, fit_light
 from synth.render.mouth import MouthColours, mouth_colours
 from synth.render.paper import PaperBlend, build_paper_blend
@@ -25,7 +27,16 @@ from synth.render.settings import RenderSettings
 from synth.render.shade import spline_coefficients, vertex_normals
 from synth.render.surface import Surface, build_surface
 from synth.render.texture import sample_texture, skin_weight
-from synth.render.topology import EYES, LIPS, OUTSIDE, SKIN, Topology, topology
+from synth.render.topology import (
+    EYES,
+    LEFT_EYE,
+    LIPS,
+    OUTSIDE,
+    RIGHT_EYE,
+    SKIN,
+    Topology,
+    topology,
+)
 from synth.types import FaceImage, Fit, Landmarks
 
 if TYPE_CHECKING:
@@ -66,6 +77,12 @@ class FaceRig:
     light : Light
     eyes : tuple of Eye
         Right, left of the subject.
+    fronts : tuple of (n,) int64
+        Vertices at the front of the eyeballs, right, left.
+    lids : tuple of LidMotion
+        Right, left of the subject.
+    skins : tuple of LidSkin
+        Upper lids, right, left.
     mouth : MouthColours
     folds : FoldMaps or None
     """
@@ -86,6 +103,9 @@ class FaceRig:
     eye_faces: NDArray[np.bool_]
     light: Light
     eyes: tuple[Eye, Eye]
+    fronts: tuple[NDArray[np.int64], NDArray[np.int64]]
+    lids: tuple[LidMotion, LidMotion]
+    skins: tuple[LidSkin, LidSkin]
     mouth: MouthColours
     folds: FoldMaps | None
     paper: PaperBlend | None = None
@@ -150,6 +170,9 @@ def build_rig(
         image.pixels, neutral[:, :2], normals, (skin & inside & (facing > 0.3) & (seen > 0.5)) * 1.0
     )
     curves = [(neutral[lid.upper, :2], neutral[lid.lower, :2]) for lid in topo.lids]
+    lids = build_lids(model, topo, neutral[:, :2], points, iod)
+    for lid in (*lids[0].pair, *lids[1].pair):
+        seen[lid.near] = 1.0  # what the lids hide is no lip
     return FaceRig(
         image=image,
         spline=spline_coefficients(image.pixels),
@@ -170,6 +193,12 @@ def build_rig(
             complete_eye(image.pixels, *curves[0], iod),
             complete_eye(image.pixels, *curves[1], iod),
         ),
+        fronts=(_front(model, RIGHT_EYE), _front(model, LEFT_EYE)),
+        lids=lids,
+        skins=(
+            lid_skin(image.pixels, _lid_line(lids[0].upper, neutral), points[17:22], iod),
+            lid_skin(image.pixels, _lid_line(lids[1].upper, neutral), points[22:27], iod),
+        ),
         mouth=mouth_colours(image.pixels, points, light),
         folds=_folds(image, neutral[:, :2], model, light) if settings.folds else None,
         paper=paper,
@@ -182,6 +211,20 @@ def _folds(image: FaceImage, position: Float, model: MorphableModel, light: Ligh
     size = maps.weight.shape[0]
     texture, _ = sample_texture(image.pixels, position, model, size // 2)
     return maps.faded(skin_weight(texture, light.skin, size))
+
+
+def _lid_line(lid: Lid, neutral: Float) -> Float:
+    """(n, 2) pixels along the visible edge of an upper lid."""
+    across = neutral[lid.edge, 0]
+    columns = np.linspace(across.min(), across.max(), 40)
+    return np.column_stack((columns, visible_edge(lid, neutral[:, :2], columns)))
+
+
+def _front(model: MorphableModel, part: int) -> NDArray[np.int64]:
+    """Vertices of an eyeball around the pupil: the front third of its depth."""
+    index = np.unique(model.faces[model.parts == part]).astype(np.int64)
+    depth = model.mean[index, 2]
+    return np.asarray(index[depth > depth.max() - np.ptp(depth) / 3])
 
 
 def _values(
