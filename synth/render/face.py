@@ -344,8 +344,8 @@ def _draw_mouth(
     colours, teeth = rig.mouth, tooth_set(rig.image.sha256)
     shade_mouth(
         rig.image.pixels, ids, bary, rig.surface.faces, rig.surface.labels, rig.topology.rest,
-        state.normals, depth, float(np.median(state.points[lips.upper, 2])), upper, lower, opening,
-        back, seam, box[0], box[1], iod,
+        state.normals, depth, float(np.median(state.points[lips.upper, 2])), upper, lower,
+        state.points[ends, 0], opening, back, seam, box[0], box[1], iod,
         np.stack((colours.tooth * teeth.tint, colours.gum, colours.tongue, colours.cavity)),
         teeth.edges, teeth.crowns, teeth.steps, teeth.shades, samples,
     )  # fmt: skip

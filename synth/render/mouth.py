@@ -146,14 +146,14 @@ def _tongue(x: Any, z: Any, nx: Any, ny: Any, nz: Any, tongue: Any, shine: Any,
     """
     side = abs(x)
     rough = 0.6 * _grain(x / 1.1, z / 1.1) + 0.4 * _grain(x / 2.7 + 31.0, z / 2.7)
-    lit = 0.50 + 0.70 * max(0.45 * ny + 0.89 * nz, 0.0)
+    lit = 0.46 + 0.64 * max(0.45 * ny + 0.89 * nz, 0.0)
     back = _smooth((-z - 1.0) / 10.0)
-    lit *= 1.0 - 0.26 * back * np.exp(-((x / 2.4) ** 2))  # the groove
+    lit *= 1.0 - 0.16 * back * np.exp(-((x / 2.2) ** 2))  # the groove
     lit *= 1.0 + 0.05 * np.exp(-(((side - 6.5) / 3.5) ** 2))  # and its swelling sides
     lit *= 1.0 - 0.40 * _smooth((side - 10.0) / 11.0)
-    lit *= 1.0 + 0.05 * rough
-    # Wet: half-way vector between viewer and light.
-    gloss = max(0.23 * ny + 0.97 * nz, 0.0) ** 14
+    lit *= 1.0 + 0.07 * rough
+    # Wet: half-way vector between the viewer and a light high in front.
+    gloss = max(0.50 * ny + 0.866 * nz, 0.0) ** 16
     gloss *= (0.5 + 0.5 * rough) * np.exp(-(((side - 5.0) / 4.5) ** 2))
     for k in range(3):
         out[k] = tongue[k] * lit + shine * gloss
@@ -161,9 +161,9 @@ def _tongue(x: Any, z: Any, nx: Any, ny: Any, nz: Any, tongue: Any, shine: Any,
 
 @njit(cache=True, nogil=True)
 def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: Any, normals: Any,
-                depth: Any, lip_depth: Any, upper: Any, lower: Any, opening: Any, still_x: Any,
-                seam: Any, box_left: Any, box_top: Any, iod: Any, colours: Any, edges: Any,
-                crowns: Any, steps: Any, shades: Any, out: Any) -> None:  # fmt: skip
+                depth: Any, lip_depth: Any, upper: Any, lower: Any, corners: Any, opening: Any,
+                still_x: Any, seam: Any, box_left: Any, box_top: Any, iod: Any, colours: Any,
+                edges: Any, crowns: Any, steps: Any, shades: Any, out: Any) -> None:  # fmt: skip
     """Colour the mouth samples of a box with 2 x 2 samples per pixel.
 
     Parameters
@@ -174,6 +174,8 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
         Rest coordinates of `Topology.rest`; deformed unit normals.
     lip_depth : float
         Depth of the lips, mm.
+    corners : (2,) float64
+        Columns of the corners of the mouth, pixels.
     upper, lower, opening, still_x, seam : (2m,) float64
         Per sample column: rows of the lip edges, opened height in inter-ocular
         distances, the photo's column, and how far the photo's own lip seam lies
@@ -187,11 +189,9 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
     tooth, gum, tongue, cavity = colours[0], colours[1], colours[2], colours[3]
     colour = np.empty(3)
     dark = np.empty(3)
-    first, last, widest = len(upper), -1, 0.0
+    widest = 0.0
     for i in range(len(upper)):
-        if opening[i] > 0.0:
-            first, last = min(first, i), max(last, i)
-            widest = max(widest, opening[i])
+        widest = max(widest, opening[i])
     # Light reaches about as deep as the mouth is open.
     reach = 9.0 + 1.0 * EYES_APART * widest
     shine = 0.38 * tooth[1]
@@ -211,7 +211,8 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
             under = EYES_APART * max(y - upper[i], 0.0) / iod  # mm from the lips' edges
             over = EYES_APART * max(lower[i] - y, 0.0) / iod
             gape = EYES_APART * max(lower[i] - upper[i], 0.0) / iod
-            corner = EYES_APART * 0.5 * min(i - first + 1, last - i + 1) / iod
+            x = box_left + (i + 0.5) / 2 - 0.5
+            corner = EYES_APART * max(min(x - corners[0], corners[1] - x), 0.0) / iod
             fall = (1.0 + (behind / reach) ** 2) ** -0.6  # of display values, not of light
             # Both lips shade what lies just behind them, the upper one more.
             shadow = 1.0 - 0.34 * np.exp(-under / 1.2) - 0.14 * np.exp(-over / 0.9)
@@ -221,11 +222,11 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
             deep = (0.10 + 0.90 * fall) * (0.8 + 0.5 * under / (under + over + 1.0))
             for k in range(3):
                 dark[k] = cavity[k] * deep
-            x = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
+            across = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
             if part == UPPER_TEETH or part == LOWER_TEETH:
                 rise = w0 * rest[a, 1] + w1 * rest[b, 1] + w2 * rest[c, 1]
                 row = 0 if part == UPPER_TEETH else 1
-                tooth_colour(x, rise, edges[row], crowns[row], steps[row], shades[row], part,
+                tooth_colour(across, rise, edges[row], crowns[row], steps[row], shades[row], part,
                              tooth, gum, dark, colour)  # fmt: skip
                 shadow *= 0.45 + 0.55 * fall
             else:
@@ -235,7 +236,7 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
                     ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
                     nz = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
                     turn = (1.0 if nz >= 0 else -1.0) / max(np.sqrt(nx**2 + ny**2 + nz**2), 1e-6)
-                    _tongue(x, z, nx * turn, ny * turn, nz * turn, tongue, shine, colour)
+                    _tongue(across, z, nx * turn, ny * turn, nz * turn, tongue, shine, colour)
                     shadow *= 1.0 - 0.45 * np.exp(-under / 5.0)
                     for k in range(3):
                         colour[k] *= fall

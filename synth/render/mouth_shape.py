@@ -44,13 +44,16 @@ UPPER_REACH, LOWER_REACH = 9.0, 24.0
 UPPER_ROUND, LOWER_ROUND = 0.60, 0.80
 #: Share of the way to that curve, and of the V of the lower lip that is kept.
 UPPER_SHARE, LOWER_SHARE, LOWER_DEPTH = 0.5, 0.85, 0.88
-#: Opening of the lips (mm) at which they are fully rounded.
-ROUNDED_AT = 9.0
+#: Opening of the lips (mm) at which they are fully rounded, and the tongue lies.
+ROUNDED_AT, LAID_AT = 9.0, 14.0
 #: How much farther back the inside is drawn, so that no tooth pokes through the chin, mm.
 INSET = 8.0
 #: Height of the tongue's back between lower teeth (0) and upper lip (1) in an open
 #: mouth, how far behind the tip it is reached (mm), and how far the tip goes with it.
 TONGUE_HEIGHT, TONGUE_BACK, TIP = 0.42, 36.0, 0.3
+
+#: Limit of the slope at which the tongue is looked at (no face is seen more from below).
+STEEPEST = 0.6
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def shape_mouth(shape: MouthShape, neutral: Float, moved: Float, camera: Camera)
     open_share = float(_smooth(np.array(opening / ROUNDED_AT)))
     if open_share == 0.0:
         return
-    _lay_tongue(shape, moved, open_share, _slope(moved[shape.jaw], camera))
+    laid = float(_smooth(np.array(opening / LAID_AT)))
+    _lay_tongue(shape, moved, laid, _slope(moved[shape.jaw], camera))
     edges = (
         (upper, shape.skin[0], UPPER_ROUND, UPPER_SHARE, 1.0),
         (lower, shape.skin[1], LOWER_ROUND, LOWER_SHARE, LOWER_DEPTH),
@@ -136,20 +140,21 @@ def shape_mouth(shape: MouthShape, neutral: Float, moved: Float, camera: Camera)
         moved[index, 1] += weights @ change
 
 
-def _lay_tongue(shape: MouthShape, moved: Float, open_share: float, slope: float) -> None:
+def _lay_tongue(shape: MouthShape, moved: Float, share: float, slope: float) -> None:
     """Move the tongue's back to its height between lower teeth and upper lip, in place."""
     tooth, lip = moved[shape.jaw], moved[shape.upper]
     floor, ceiling = tooth[1], _middle(lip) + slope * (tooth[2] - lip[:, 2].max())
     wanted = floor + TONGUE_HEIGHT * max(ceiling - floor, 0.0)
     tongue = moved[shape.tongue]
     seen = (tongue[:, 1] + slope * (tooth[2] - tongue[:, 2]))[shape.back > 0.65]
-    moved[shape.tongue, 1] -= open_share * (seen.max() - wanted) * shape.back
+    moved[shape.tongue, 1] -= share * (seen.max() - wanted) * shape.back
 
 
 def _slope(at: Float, camera: Camera) -> float:
     """How much higher a point seems per mm farther back, as seen at a point of the model."""
     here, behind, above = project(at + np.array([[0, 0, 0], [0, 0, -30.0], [0, 30.0, 0]]), camera)
-    return float((here[1] - behind[1]) / max(here[1] - above[1], 1e-6))
+    rise = (here[1] - behind[1]) / max(here[1] - above[1], 1e-6)
+    return float(np.clip(rise, -STEEPEST, STEEPEST))
 
 
 def _gap(upper: Float, lower: Float) -> float:

@@ -132,7 +132,7 @@ def tooth_colour(arc: Any, height: Any, edges: Any, crowns: Any, steps: Any, sha
     shade *= away * shades[n]
     gum_share = _smooth((height - collar) / 0.9 + 0.5)
     # Towards the gum and back in the mouth, where red tissue lights them, teeth are warmer.
-    warm = 0.04 * _smooth(up) + 0.10 * (1.0 - away)
+    warm = 0.04 * _smooth(up) + 0.16 * (1.0 - away)
     missing = 1.0 - _smooth((height - rim) / (2 * EDGE) + 0.5)
     pink = (1.0 - 0.06 * gap) * away
     for k in range(3):
