@@ -83,7 +83,10 @@ def mouth_colours(photo: NDArray[np.uint8], points: Float, light: Light) -> Mout
     seen *= float(np.clip(seen / max(light.skin @ LUMA, 1.0), 1.0, 3.0)) ** 0.1
     exposure = max(seen, 0.95 * light.level, 1.0)
     level = 1.08 * exposure ** (1 - PULL) * ORDINARY**PULL
-    enamel = np.clip(_of_luminance(ENAMEL * tint, min(level, BRIGHTEST) / SHADED), 0, 255)
+    # Light is warm or cold but not magenta; the pink of a white is its vessels, not the light.
+    hue = ENAMEL * tint
+    hue[1] = max(hue[1], 0.99 * (hue[0] + hue[2]) / 2)
+    enamel = np.clip(_of_luminance(hue, min(level, BRIGHTEST) / SHADED), 0, 255)
     flesh = 0.5 * lip + 0.2 * light.skin + 0.3 * np.array([1.0, 0.62, 0.60]) * enamel
     reddish = flesh * np.array([1.02, 0.76, 0.77])
     return MouthColours(
