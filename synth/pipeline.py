@@ -11,27 +11,29 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.acceptance import check_photo, check_pose
+from synth.acting import Act, Performance, act, express, perform
 from synth.crops import face_crop
 from synth.errors import AssetError, DependencyError, SkipPhoto
-from synth.expressions.gallery import Expression
 from synth.fitting import fit_face
 from synth.images import ImageSource, load_image
 from synth.landmarks import select_face
 from synth.parts import Parts
+from synth.paths import parse_path, sample_path
 from synth.provenance import make_record
 from synth.records import Skip
 from synth.render.face import render
 from synth.render.rig import FaceRig, build_rig
 from synth.seeds import sample_seed
 from synth.targets import Target
-from synth.types import VA, FaceImage, Landmarks, Sample
+from synth.types import VA, FaceImage, Landmarks, Sample, Track
 
 __all__ = ["Generator", "PreparedFace"]
 
@@ -51,10 +53,15 @@ class PreparedFace:
         On the output's pixel grid.
     matrix : (2, 3) float64 or None
         Photo pixels to output pixels, when the face was cropped.
+    performances : mapping
+        Sequences worked out so far, by track and by what else decides them.
     """
 
     rig: FaceRig
     matrix: NDArray[np.float64] | None = None
+    performances: WeakKeyDictionary[Track, dict[tuple[Any, ...], Performance]] = field(
+        default_factory=WeakKeyDictionary, repr=False, compare=False
+    )
 
 
 class Generator(Parts):
@@ -96,19 +103,44 @@ class Generator(Parts):
         return PreparedFace(rig, matrix)
 
     # ---------------------------------------------------------------- once per target
-    def express(self, target: Target) -> Expression:
-        """The blendshape weights of a target."""
-        if target.expression:
-            return self.expressions.expression(target.expression, target.intensity)
-        return self.expressions.lookup(target.va, self.lookup)
+    def act(self, face: PreparedFace, target: Target) -> Act:
+        """What the face does for a target: weights, head motion, blink."""
+        moment, seed = target.moment, self.seed_of(face, target)
+        if moment is None:
+            found = express(self.expressions, target, seed, self.lookup)
+            return Act(found, found.weights)
+        known = face.performances.setdefault(moment.track, {})
+        key = (seed, target.style, target.sample, self.blinks, self.head_motion, self.gallery)
+        if key not in known:
+            known[key] = perform(
+                self.expressions, self.order, face.rig, target, moment, seed, *key[3:5]
+            )
+        return act(self.expressions, known[key], target, moment)
 
     def draw(self, face: PreparedFace, target: Target) -> Sample:
         """One picture of a prepared face."""
-        rig, expression = face.rig, self.express(target)
-        seed = sample_seed(self.seed, rig.image.sha256, target.index)
-        drawn = render(rig, expression.weights[self.order])
-        record = make_record(self, rig, face.matrix, target, expression, drawn, seed)
-        return Sample(drawn.pixels, target.va, record, drawn.mask, rig.image.alpha)
+        rig, done = face.rig, self.act(face, target)
+        drawn = render(rig, done.weights[self.order], done.head)
+        seed = self.seed_of(face, target)
+        record = make_record(self, rig, face.matrix, target, done, drawn, seed)
+        return Sample(drawn.pixels, done.expression.va, record, drawn.mask, rig.image.alpha)
+
+    def seed_of(self, face: PreparedFace, target: Target) -> int:
+        """The seed of a picture; the frames of a sequence share one."""
+        number = target.moment.number if target.moment else target.index
+        return sample_seed(self.seed, face.rig.image.sha256, number)
+
+    def track(self, path: str, fps: float = 30.0, seconds: float | None = None) -> Track:
+        """The frames of a path: a file of waypoints or a name, see `synth.paths`.
+
+        Slowed where the mean face would move faster than faces do.
+
+        Raises
+        ------
+        TargetError
+            If the path cannot be read, leaves the disc or its times do not increase.
+        """
+        return sample_path(parse_path(path), fps, seconds, self.expressions.smooth_weights)
 
     def generate(self, photo: Photo, target: VA | tuple[float, float] | str | Target) -> Sample:
         """One picture of the first chosen face.

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.acting import Act
+from synth.expressions.action_units import read_action_units
 from synth.expressions.arkit import NAMES
-from synth.expressions.gallery import Expression
 from synth.render.face import Rendered
 from synth.render.rig import FaceRig
 from synth.settings import Settings
@@ -24,34 +25,42 @@ def make_record(
     rig: FaceRig,
     matrix: NDArray[np.float64] | None,
     target: Target,
-    found: Expression,
+    done: Act,
     drawn: Rendered,
     seed: int,
 ) -> Record:
-    """The record of one picture; its file name is left to the writer.
+    """The record of one picture; the names of its file and sequence are left to the writer.
 
     Landmarks are those detected in the neutral photo, on the output's pixel grid.
     """
     mask = drawn.mask
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 0, 0)
-    weights = zip(NAMES, found.weights, strict=True)
+    found, moment = done.expression, target.moment
+    weights = zip(NAMES, done.weights, strict=True)
     return Record(
         file_name="",
         source=rig.image.name,
-        valence=target.va.valence,
-        arousal=target.va.arousal,
+        valence=found.va.valence,
+        arousal=found.va.arousal,
         class_valence=round(found.class_va.valence, 6),
         class_arousal=round(found.class_va.arousal, 6),
         expression=target.expression,
-        intensity=round(target.intensity, 6),
+        intensity=round(found.va.radius if target.actions else target.intensity, 6),
         seed=seed,
         class_index=found.class_index,
         source_sha256=rig.image.sha256,
         target_index=target.index,
         lookup=found.lookup,
         composite=settings.composite,
-        weights={name: round(float(w), 5) for name, w in weights if w},
+        style=_style(target, seed),
+        action_units=_action_units(target, done),
+        weights={name: shown for name, w in weights if (shown := round(float(w), 5))},
+        frame=moment.frame if moment else None,
+        time=round(moment.time, 6) if moment else None,
+        head_motion=_rounded(np.array(done.head), 4),
+        blink=round(done.blink, 4),
+        smoothness=done.smoothness or {},
         landmarks=_rounded(rig.landmarks.points, 3),
         detector=rig.landmarks.detector,
         faces_found=rig.landmarks.faces_found,
@@ -65,6 +74,19 @@ def make_record(
         assets=settings.digests,
         versions=installed(),
     )
+
+
+def _style(target: Target, seed: int) -> str:
+    if target.actions or (target.style is None and not target.sample):
+        return "mean_face"
+    return f"person_{seed if target.style is None else target.style}"
+
+
+def _action_units(target: Target, done: Act) -> dict[str, float]:
+    """As asked for where only units were asked for, otherwise read from the face."""
+    if target.actions and all(name[-1].isdigit() for name, _ in target.actions):
+        return dict(target.actions)
+    return read_action_units(done.weights)
 
 
 def _notes(settings: Settings, rig: FaceRig) -> tuple[str, ...]:

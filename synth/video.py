@@ -29,8 +29,8 @@ CRF = 16
 #: Seconds between frames that a player can jump to.
 KEYFRAME_SECONDS = 1.0
 #: An animated WebP shows at most this many frames a second (browsers slow down those
-#: of more than 50), and holds at most so many.
-WEBP_FPS, WEBP_FRAMES = 30.0, 600
+#: with more), and holds at most so many.
+WEBP_FPS, WEBP_FRAMES = 50.0, 600
 #: ITU-T H.273 codes of ITU-R BT.709, and of the range 16 to 235.
 BT709, LIMITED = 1, 1
 #: Luma weights of BT.709 for red and blue.
@@ -68,9 +68,9 @@ def write_mp4(frames: Iterable[UInt8], path: str | os.PathLike[str], fps: float)
     Raises
     ------
     UsageError
-        If there is no frame, or `fps` is not above 0.
+        If `fps` is not above 0.
     ShapeError
-        If a frame is not (H, W, 3) uint8 or differs in size from the first.
+        If there is no frame, or one is not (H, W, 3) uint8 or differs in size from the first.
     OSError
         If the file cannot be written.
     """
@@ -79,7 +79,7 @@ def write_mp4(frames: Iterable[UInt8], path: str | os.PathLike[str], fps: float)
     pictures = _checked(frames)
     first = next(pictures, None)
     if first is None:
-        raise UsageError("frames: expected at least one, got none")
+        raise ShapeError("frames: expected at least one, got none")
     with _whole(path) as temporary:
         # bitexact: neither the muxer's version nor a time of creation in the file
         options = {"movflags": "faststart", "fflags": "+bitexact"}
@@ -134,7 +134,7 @@ def write_webp(
 ) -> None:
     """Write frames as a small animated WebP that repeats for ever.
 
-    For looking at: frames are left out above 30 per second, and from long sequences
+    For looking at: frames are left out above 50 per second, and from long sequences
     so that at most 600 remain; the playing time stays. Equal neighbours may be stored
     as one frame of twice the length.
 
@@ -150,9 +150,9 @@ def write_webp(
     Raises
     ------
     UsageError
-        If there is no frame, or `fps` or `side` is not above 0.
+        If `fps` or `side` is not above 0.
     ShapeError
-        If a frame is not (H, W, 3) uint8 or differs in size from the first.
+        If there is no frame, or one is not (H, W, 3) uint8 or differs in size from the first.
     OSError
         If the file cannot be written.
     """
@@ -170,7 +170,7 @@ def write_webp(
         if len(kept) > WEBP_FRAMES:
             kept, every = kept[::2], 2 * every
     if not kept:
-        raise UsageError("frames: expected at least one, got none")
+        raise ShapeError("frames: expected at least one, got none")
     starts = [*range(0, count, every), count]
     stamps = [round(1000 * start / rate) for start in starts]
     durations = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]

@@ -30,6 +30,7 @@ SIDEWAYS = {
     ("versions", ""): "the package's own version",
     ("images", "image_files"): "images is their public face",
     ("images", "image_metadata"): "images is their public face",
+    ("cli", "studio"): "one of the commands serves the page",
     ("motion", "expressions"): "knows the blendshapes of lids and gaze by name",
     ("provenance", "acting"): "records what a face did",
     ("render", "blending"): "Poisson compositing is a way of rendering",
