@@ -21,6 +21,7 @@ COMMANDS = (
     "generate",
     "sequence",
     "preview",
+    "studio",
     "samples",
     "doctor",
     "assets",

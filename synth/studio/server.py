@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -199,7 +200,12 @@ class _Routes:
         job: Job = self.session.exports.get(key)
         if job.state != "done" or job.file is None:
             raise UsageError("export: expected a finished one; wait for it")
-        return FileResponse(job.file, media_type=KINDS[job.wanted.kind], filename=job.file.name)
+        plain = "".join(c if c.isascii() and c not in '"\\' else "_" for c in job.file.name)
+        named = (
+            f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(job.file.name, safe='')}"
+        )
+        headers = {"content-disposition": named}
+        return FileResponse(job.file, media_type=KINDS[job.wanted.kind], headers=headers)
 
 
 async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -26,7 +26,7 @@ from synth.studio.wishes import (
     read_target,
     track_of,
 )
-from synth.targets import Target, target_tags
+from synth.targets import Target, source_stems, target_tags
 from synth.types import Record, Track
 
 __all__ = ["Session", "Sequence", "samples"]
@@ -191,7 +191,7 @@ class Session:
         if wish.blinks or wish.head_motion:
             own = replace(own, blinks=wish.blinks, head_motion=wish.head_motion)
         tag = target_tags(targets[:1])[0].partition("/")[0]
-        name = f"{Path(photo.name).stem}_{tag}"
+        name = f"{source_stems([photo.name])[photo.name]}_{tag}"
         return Wanted(kind, photo, targets, own, name, extra)
 
     # ------------------------------------------------------------------------- commands

@@ -41,7 +41,7 @@ def waypoints(points: ArrayLike) -> Float:
     Raises
     ------
     UsageError
-        If they are not finite, too many, or all at one time.
+        If they are not finite, too many, outside the disc, or all at one time.
     """
     raw = np.asarray(points, np.float64)
     if raw.ndim != 2 or raw.shape[1] != 3 or not np.isfinite(raw).all():
@@ -50,6 +50,8 @@ def waypoints(points: ArrayLike) -> Float:
         raise UsageError(f"points: expected at most {MAX_POINTS}, got {len(raw)}; draw less")
     if (np.diff(raw[:, 0]) < 0).any():
         raise UsageError("points: expected times that do not decrease, got some that do")
+    if (radius := float(np.hypot(raw[:, 1], raw[:, 2]).max())) > 1 + 1e-6:
+        raise UsageError(f"points: expected them inside the unit disc, got radius {radius:.3g}")
     times, first = np.unique(raw[:, 0] - raw[:1, 0], return_index=True)
     if len(times) < 2 or times[-1] < 0.05:
         raise UsageError("points: expected a line of 0.05 seconds or more, got a dot; draw longer")
