@@ -98,6 +98,7 @@ def shade_eye(spline: Any, ball: Any, white: Any, iris: Any, upper_lashes: Any,
     height, width = ball.shape[0], ball.shape[1]
     upper_strip, lower_strip = UPPER_STRIP * iod, LOWER_STRIP * iod
     disc = np.array([iris[0] - left, iris[1] - top, iris[2]])
+    straight = np.eye(2)
     colour = np.empty(3)
     for j in range(ids.shape[0] // 2):
         for i in range(ids.shape[1] // 2):
@@ -129,25 +130,29 @@ def shade_eye(spline: Any, ball: Any, white: Any, iris: Any, upper_lashes: Any,
             lash_up = sample(spline, x, y - rise_up)
             lash_low = sample(spline, x, y - rise_low)
             for k in range(3):
+                rest = eye = _texel(ball, bx, by, k)
                 if looks > 0.0:
-                    eye = _texel(ball, bx, by, k)
-                    eye += looks * (_ball(ball, white, disc, shift, squeeze, bx, by, k) - eye)
-                else:
-                    eye = _texel(ball, bx, by, k)
+                    eye = _ball(ball, white, disc, shift, squeeze, bx, by, k)
+                    if looks < 1.0:
+                        ahead = _ball(ball, white, disc, 0.0 * shift, straight, bx, by, k)
+                        eye += (1.0 - looks) * (rest - ahead)
                 value = (1 - a - b) * eye
                 if a > 0.0:
                     lash = np.float64(lash_up[k])
                     if free_up > 0.0:
                         dark = _texel(upper_lashes, bx, y - upper, k)
-                        lash += free_up * ((eye + BLACK) * dark - BLACK - lash)
+                        lash -= (rest + BLACK) * dark - BLACK
+                        lash = (eye + BLACK) * dark - BLACK + (1.0 - free_up) * lash
                     value += a * lash
                 if b > 0.0:
                     lash = np.float64(lash_low[k])
                     if looks > 0.0:
                         dark = _texel(lower_lashes, bx, lower - y, k)
-                        lash += looks * ((eye + BLACK) * dark - BLACK - lash)
+                        lash -= (rest + BLACK) * dark - BLACK
+                        lash = (eye + BLACK) * dark - BLACK + (1.0 - looks) * lash
                     value += b * lash
-                value = still[k] + moved * (value - still[k])
+                # What the completed eyeball lacks of the photo fades as things move.
+                value += (1.0 - moved) * (1 - a - b) * (still[k] - rest)
                 colour[k] = value + shut * (fold[k] - value)
             for s in range(4):
                 t = ids[2 * j + s // 2, 2 * i + s % 2]

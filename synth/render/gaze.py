@@ -30,9 +30,9 @@ Float = NDArray[np.float64]
 DEGREES = {"In": 28.0, "Out": 28.0, "Up": 20.0, "Down": 24.0}
 #: From the eye's centre of rotation to the plane of the iris, mm.
 IRIS_DEPTH = 10.5
-#: A lid that has moved this far (inter-ocular distances) shows an eye drawn wholly anew;
-#: an iris needs less.
-LID_MOVED, IRIS_MOVED = 0.012, 0.004
+#: An eye is drawn wholly anew when a lid or its iris has moved this far (inter-ocular
+#: distances); before, part of the photo's own look stays.
+LID_MOVED, IRIS_MOVED = 0.012, 0.03
 
 
 @dataclass(frozen=True)

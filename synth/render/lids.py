@@ -132,7 +132,7 @@ def build_lids(
     iod : float
         Inter-ocular distance, pixels.
     """
-    eyes = np.unique(model.faces[np.isin(model.parts, EYES)])
+    eyes = np.unique(model.faces[np.isin(model.parts, EYES)]).astype(np.int64)
     right, left = (
         _build(model, topology.lids[k], neutral, points[brow], iod, eyes, BLINKS[k])
         for k, brow in enumerate((slice(17, 22), slice(22, 27)))
@@ -146,46 +146,54 @@ def _build(
 ) -> LidMotion:  # fmt: skip
     row = model.blendshape_names.index(name)
     blink = model.blendshapes[row].astype(np.float64)
-    upper_edge = neutral[curves.upper]
-    calm = _below_the_brow(neutral, upper_edge, brow, iod)
+    calm = _below_the_brow(neutral, neutral[curves.upper], brow, iod)
     offsets = calm[:, None] * blink
     index = np.flatnonzero(np.abs(blink).max(1) > 1e-6)
     edges = np.union1d(curves.upper, curves.lower)
     skin = np.setdiff1d(np.arange(len(neutral)), np.setdiff1d(eyes, edges))
-    to_upper, to_lower = (
+    away = [
         np.linalg.norm(neutral[skin, None] - neutral[edge], axis=2).min(1) / iod
         for edge in (curves.upper, curves.lower)
-    )
+    ]
     ends = np.isin(skin, np.intersect1d(curves.upper, curves.lower))
-    skin_faces = model.faces[np.isin(model.parts, (SKIN, LIPS))]
-    lids = []
-    for edge, other, away, mine in (
-        (curves.upper, curves.lower, to_upper, (to_upper <= to_lower) & (to_upper < REACH_UP)),
-        (curves.lower, curves.upper, to_lower, (to_lower < to_upper) & (to_lower < REACH_DOWN)),
-    ):
-        near = skin[mine | ends]
-        distance = away[mine | ends]
-        reach, way = (REACH_UP, 1) if edge is curves.upper else (REACH_DOWN, -1)
-        crossing = way * (edge_rows(neutral[other], neutral[edge, 0]) - neutral[edge, 1])
-        lids.append(
-            Lid(
-                edge=edge,
-                near=near,
-                rows=np.searchsorted(near, edge),
-                offsets=offsets[near],
-                along=_along(neutral[near], neutral[edge]),
-                share=_fade(distance / reach) * (calm[near] if way == 1 else 1.0),
-                rigid=_fade(distance / RIM)
-                * np.maximum(_off_corners(neutral[near, 0], neutral[edge, 0], iod), distance == 0),
-                slack=np.minimum(crossing, 0),
-                rings=_rings(skin_faces, edge, near[away[mine | ends] < RIM], edges),
-            )
-        )
-    centre = upper_edge.mean(0)
-    reach = 1.5 * np.abs(upper_edge[:, 0] - centre[0]).max()
-    mine = np.abs(neutral[eyes, 0] - centre[0]) < reach
+    faces = model.faces[np.isin(model.parts, (SKIN, LIPS))]
+    above = away[0] <= away[1]
+    mine = ends | (above & (away[0] < REACH_UP)), ends | (~above & (away[1] < REACH_DOWN))
+    across = neutral[curves.upper, 0]
+    own = np.abs(neutral[eyes, 0] - across.mean()) < 0.75 * np.ptp(across)
     return LidMotion(
-        row, index, blink[index] - offsets[index], *lids, inside=np.setdiff1d(eyes[mine], edges)
+        blink=row,
+        index=index,
+        excess=blink[index] - offsets[index],
+        upper=_lid(
+            curves.upper, curves.lower, skin[mine[0]], away[0][mine[0]], neutral, iod,
+            offsets, REACH_UP, calm, faces,
+        ),
+        lower=_lid(
+            curves.lower, curves.upper, skin[mine[1]], away[1][mine[1]], neutral, iod,
+            offsets, REACH_DOWN, np.ones(len(calm)), faces,
+        ),
+        inside=np.setdiff1d(eyes[own], edges),
+    )  # fmt: skip
+
+
+def _lid(
+    edge: Index, other: Index, near: Index, away: Float, neutral: Float, iod: float,
+    offsets: Float, reach: float, calm: Float, faces: NDArray[np.int32],
+) -> Lid:  # fmt: skip
+    """One lid; `away` is the distance of `near` from its `edge`, in inter-ocular distances."""
+    crossing = edge_rows(neutral[other], neutral[edge, 0]) - neutral[edge, 1]
+    free = np.maximum(_off_corners(neutral[near, 0], neutral[edge, 0], iod), away == 0)
+    return Lid(
+        edge=edge,
+        near=near,
+        rows=np.searchsorted(near, edge),
+        offsets=offsets[near],
+        along=_along(neutral[near], neutral[edge]),
+        share=_fade(away / reach) * calm[near],
+        rigid=_fade(away / RIM) * free,
+        slack=np.minimum(crossing if reach == REACH_UP else -crossing, 0),
+        rings=_rings(faces, edge, near[away < RIM], np.union1d(edge, other)),
     )
 
 

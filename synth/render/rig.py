@@ -28,6 +28,7 @@ from synth.render.shade import spline_coefficients, vertex_normals
 from synth.render.surface import Surface, build_surface
 from synth.render.texture import sample_texture, skin_weight
 from synth.render.topology import (
+    CAVITY,
     EYES,
     LEFT_EYE,
     LIPS,
@@ -171,8 +172,6 @@ def build_rig(
     )
     curves = [(neutral[lid.upper, :2], neutral[lid.lower, :2]) for lid in topo.lids]
     lids = build_lids(model, topo, neutral[:, :2], points, iod)
-    for lid in (*lids[0].pair, *lids[1].pair):
-        seen[lid.near] = 1.0  # what the lids hide is no lip
     return FaceRig(
         image=image,
         spline=spline_coefficients(image.pixels),
@@ -183,7 +182,7 @@ def build_rig(
         topology=topo,
         surface=surface,
         neutral=neutral,
-        values=_values(neutral, seen, model, surface),
+        values=_values(neutral, _but_lips(seen, model), model, surface),
         normals=normals,
         guard=guard,
         carries=np.isin(surface.labels, (SKIN, LIPS) if paper else (SKIN, LIPS, OUTSIDE)),
@@ -225,6 +224,13 @@ def _front(model: MorphableModel, part: int) -> NDArray[np.int64]:
     index = np.unique(model.faces[model.parts == part]).astype(np.int64)
     depth = model.mean[index, 2]
     return np.asarray(index[depth > depth.max() - np.ptp(depth) / 3])
+
+
+def _but_lips(seen: Float, model: MorphableModel) -> Float:
+    """`seen`, 1 but for the lips: other hidden skin takes the colour that is before it."""
+    lips = np.zeros(len(seen), bool)
+    lips[np.unique(model.faces[np.isin(model.parts, (LIPS, CAVITY))])] = True
+    return np.where(lips, seen, 1.0)
 
 
 def _values(
