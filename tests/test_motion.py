@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth.errors import ShapeError
+from synth.errors import ShapeError, UsageError
 from synth.expressions.arkit import index_of
 from synth.motion import HEAD_RANGE, draw_motion, smoothness, with_motion
 
@@ -36,6 +36,49 @@ def test_a_blink_is_short_shuts_the_eye_and_closes_faster_than_it_opens():
             assert blink[peak] == 1
             shut = np.flatnonzero(blink[start:end] > 0.999)
             assert shut[0] < (end - start) - shut[-1]
+
+
+def test_the_mean_rate_holds_in_short_sequences_too():
+    # four seconds, so that the phase of the first blink matters; mean 17 / 15
+    blinks = [draw_motion(240, 60, seed, blinks=True).blink for seed in range(2000)]
+    counts = np.array([len(starts(blink)) for blink in blinks])
+    assert counts.mean() == pytest.approx(17 * 4 / 60, abs=4 * counts.std() / np.sqrt(2000))
+    assert 0.2 < (counts == 0).mean() < 0.5
+
+
+def test_every_blink_is_seen_shut_at_30_frames_a_second():
+    for seed in range(20):
+        blink = draw_motion(1800, 30, seed, blinks=True).blink
+        begun = [i for i in starts(blink) if i < 1780]
+        assert all(blink[i : i + 8].max() > 0.999 for i in begun)
+
+
+def test_frame_rates_and_layers_do_not_change_each_other():
+    both = draw_motion(300, 60, 7, True, True)
+    coarse = draw_motion(150, 30, 7, True, False)
+    np.testing.assert_allclose(coarse.blink, both.blink[::2], atol=1e-12)
+    np.testing.assert_allclose(coarse.gaze, both.gaze[::2], atol=1e-12)
+    assert np.array_equal(both.head, draw_motion(300, 60, 7, False, True).head)
+    assert np.array_equal(both.head, draw_motion(300, 60, 7, True, True).head)
+
+
+def test_gaze_noise_is_small_and_holds_still_between_saccades():
+    for seed in range(20):
+        gaze = draw_motion(6000, 100, seed, blinks=True).gaze
+        assert 0.01 < np.abs(gaze).max() <= 0.06 + 1e-12
+        assert (np.diff(gaze, axis=0) == 0).all(1).mean() > 0.85
+
+
+def test_head_motion_fades_in():
+    heads = np.stack([draw_motion(61, 60, s, head_motion=True).head for s in range(50)])
+    assert np.abs(heads[:, 1]).max() < 0.02  # a sixtieth of a second
+    assert np.abs(heads[:, 30:]).max() > 0.5
+
+
+@pytest.mark.parametrize("frames, fps", [(0, 30), (-1, 30), (5, 0), (5, float("nan"))])
+def test_no_frames_or_no_rate_are_refused(frames, fps):
+    with pytest.raises(UsageError, match="frames and fps above 0"):
+        draw_motion(frames, fps, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -103,3 +146,22 @@ def test_smoothness_of_known_motion():
     assert found.frame == 39
     assert smoothness(points[:1], iod, fps) == smoothness(points[:1] + 9, iod, fps)
     assert smoothness(points[:2] * 0, iod, fps).step == 0
+
+
+def test_gaze_against_a_look_undoes_it_first_and_stays_in_range():
+    motion = draw_motion(3, 30, 0)
+    motion.gaze[:, 1] = 0.0, 0.1, 0.5
+    weights = np.zeros((3, 52))
+    weights[:, index_of("eyeLookDownLeft")] = 0.3
+    weights[:, index_of("eyeLookUpRight")] = 0.95
+    out = with_motion(weights, motion)
+    assert out[:, index_of("eyeLookDownLeft")] == pytest.approx([0.3, 0.2, 0.0])
+    assert out[:, index_of("eyeLookUpLeft")] == pytest.approx([0.0, 0.0, 0.2])
+    assert out[:, index_of("eyeLookUpRight")] == pytest.approx([0.95, 1.0, 1.0])
+
+
+def test_smoothness_refuses_nonsense():
+    with pytest.raises(ShapeError, match=r"\(F, 68, 2\)"):
+        smoothness(np.zeros((68, 2)), 80, 30)
+    with pytest.raises(ShapeError, match="above 0"):
+        smoothness(np.zeros((5, 68, 2)), 0, 30)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth.errors import ShapeError
-from synth.video import write_mp4, write_webp
+from synth.errors import ShapeError, UsageError
+from synth.video import frame_rate, write_mp4, write_webp
 
 COLOURS = np.array([[200, 40, 40], [40, 180, 60], [30, 60, 200], [220, 200, 180], [90, 60, 50]])
 
@@ -88,3 +88,93 @@ def test_nothing_and_mixed_sizes_are_refused_and_leave_no_file(tmp_path, write):
     with pytest.raises(ShapeError, match="one size"):
         write([*frames(2), *frames(1, 32, 32)], tmp_path / "a", 30)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "fps, rate",
+    [
+        (30, (30, 1)),
+        (29.97, (2997, 100)),
+        (30000 / 1001, (30000, 1001)),
+        (24000 / 1001, (24000, 1001)),
+        (0.5, (1, 2)),
+        (1 / 4000, (1, 4000)),
+    ],
+)
+def test_rates_are_exact(fps, rate):
+    assert frame_rate(fps).as_integer_ratio() == rate
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("write", [write_mp4, write_webp])
+def test_rates_that_are_none(tmp_path, write, fps):
+    with pytest.raises(UsageError, match="fps"):
+        write(frames(), tmp_path / "a", fps)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tagged_bt709_limited_and_nothing_private(tmp_path):
+    write_mp4(frames(), tmp_path / "a.mp4", 30)
+    stream, _, _ = decoded(tmp_path / "a.mp4")
+    context = stream.codec_context
+    tags = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)
+    assert tags == (1, 1, 1, 1)
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # plays before it is all there
+    assert b"Lavf" not in data
+    # creation and change time of the movie header, version 0: zero
+    header = data.index(b"mvhd") + 4
+    assert data[header : header + 12] == bytes(12)
+
+
+def test_the_planes_are_those_of_bt709():
+    from synth.video import _yuv420
+
+    names = {(0, 0, 0): (16, 128, 128), (255, 255, 255): (235, 128, 128),
+             (255, 0, 0): (63, 102, 240), (0, 255, 0): (173, 42, 26),
+             (0, 0, 255): (32, 240, 118)}  # fmt: skip
+    for colour, expected in names.items():
+        planes = _yuv420(np.full((4, 6, 3), colour, np.uint8)).ravel()
+        assert (planes[:24] == expected[0]).all()
+        assert (planes[24:30] == expected[1]).all()
+        assert (planes[30:] == expected[2]).all()
+
+
+def test_an_odd_side_gets_its_last_row_and_column_twice(tmp_path):
+    ramp = np.broadcast_to(np.linspace(0, 255, 95).astype(np.uint8)[:, None], (63, 95, 3))
+    write_mp4([ramp], tmp_path / "a.mp4", 30)
+    picture = decoded(tmp_path / "a.mp4")[2][0].astype(int)
+    assert np.abs(picture[:63, :95] - ramp).max() <= 12
+    assert np.abs(picture[63] - picture[62]).max() <= 3
+    assert np.abs(picture[:, 95] - picture[:, 94]).max() <= 6
+
+
+def test_an_error_in_the_middle_leaves_the_old_file(tmp_path):
+    def failing():
+        yield from frames(3)
+        raise RuntimeError("render")
+
+    for write, name in ((write_mp4, "a.mp4"), (write_webp, "a.webp")):
+        (tmp_path / name).write_bytes(b"old")
+        with pytest.raises(RuntimeError, match="render"):
+            write(failing(), tmp_path / name, 30)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
+        "a.mp4": b"old",
+        "a.webp": b"old",
+    }
+
+
+def test_a_long_preview_is_thinned_and_lasts_as_long(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (1301, 8, 8, 3)).astype(np.uint8)
+    write_webp(iter(noise), tmp_path / "a.webp", 25)
+    with Image.open(tmp_path / "a.webp") as picture:
+        assert picture.n_frames == 326  # every fourth
+        total = 0
+        for i in range(picture.n_frames):
+            picture.seek(i)
+            picture.load()
+            total += picture.info["duration"]
+    assert total == 1301 * 40

@@ -45,7 +45,7 @@ def parse_path(text: str) -> Curve:
     if curve is not None:
         return curve
     path = Path(text)
-    if not _means_file(path):
+    if not text.strip() or not _means_file(path):
         raise TargetError(
             f"path: expected a CSV or JSON file, or one of {', '.join(FORMS)} "
             f"(expressions: {', '.join(EXPRESSIONS)}), got {text!r}"
