@@ -8,6 +8,7 @@ head motion, worked out once for a face and a sequence.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,13 @@ from synth.expressions.action_units import action_weights
 from synth.expressions.gallery import Expression, Gallery, Lookup
 from synth.expressions.variation import Variation
 from synth.motion import Motion, draw_motion, smoothness, with_motion
+from synth.paths import parse_path, sample_path
 from synth.render.face import NECK
 from synth.render.rig import FaceRig
 from synth.targets import Moment, Target
-from synth.types import VA
+from synth.types import VA, Track
 
-__all__ = ["Act", "Performance", "act", "express", "perform"]
+__all__ = ["Act", "Performance", "act", "express", "make_track", "perform"]
 
 Float = NDArray[np.float64]
 STILL = (0.0, 0.0, 0.0)
@@ -101,6 +103,31 @@ def express(gallery: Gallery, target: Target, seed: int, lookup: Lookup = "smoot
     return gallery.lookup(target.va, lookup, variation)
 
 
+def path_faces(
+    gallery: Gallery, va: Float, expression: str = "", variation: Variation | None = None
+) -> Float:
+    """(F, 52) faces along the points `va` (F, 2), of an expression on its ray if one is named."""
+    if not expression:
+        return gallery.smooth_weights(va, variation)
+    full = EXPRESSIONS[expression].radius or 1.0
+    shares = np.hypot(va[:, 0], va[:, 1]) / full
+    return np.stack([gallery.expression(expression, s, variation).weights for s in shares])
+
+
+def make_track(gallery: Gallery, path: str, fps: float, seconds: float | None) -> Track:
+    """The frames of a path, slowed where the gallery's mean faces would move too fast.
+
+    Raises
+    ------
+    TargetError
+        If the path cannot be read, leaves the disc or its times do not increase.
+    """
+    curve = parse_path(path)
+    return sample_path(
+        curve, fps, seconds, partial(path_faces, gallery, expression=curve.expression)
+    )
+
+
 def perform(
     gallery: Gallery,
     order: NDArray[np.int64],
@@ -128,14 +155,7 @@ def perform(
     """
     track = moment.track
     variation = draw_variation(gallery, target, seed)
-    if track.expression:
-        full = EXPRESSIONS[track.expression].radius
-        shares = np.hypot(track.va[:, 0], track.va[:, 1]) / (full or 1.0)
-        faces = np.stack(
-            [gallery.expression(track.expression, s, variation).weights for s in shares]
-        )
-    else:
-        faces = gallery.smooth_weights(track.va, variation)
+    faces = path_faces(gallery, track.va, track.expression, variation)
     motion = draw_motion(len(track), track.fps, seed, blinks, head_motion)
     weights = with_motion(faces, motion)
     points = np.stack(

@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.acceptance import check_photo, check_pose
-from synth.acting import Act, Performance, act, express, perform
+from synth.acting import Act, Performance, act, express, make_track, perform
 from synth.crops import face_crop
 from synth.errors import AssetError, DependencyError, SkipPhoto
 from synth.fitting import fit_face
 from synth.images import ImageSource, load_image
 from synth.landmarks import select_face
 from synth.parts import Parts
-from synth.paths import parse_path, sample_path
 from synth.provenance import make_record
 from synth.records import Skip
 from synth.render.face import render
@@ -131,16 +130,8 @@ class Generator(Parts):
         return sample_seed(self.seed, face.rig.image.sha256, number)
 
     def track(self, path: str, fps: float = 30.0, seconds: float | None = None) -> Track:
-        """The frames of a path: a file of waypoints or a name, see `synth.paths`.
-
-        Slowed where the mean face would move faster than faces do.
-
-        Raises
-        ------
-        TargetError
-            If the path cannot be read, leaves the disc or its times do not increase.
-        """
-        return sample_path(parse_path(path), fps, seconds, self.expressions.smooth_weights)
+        """The frames of a path: a file of waypoints or a name, see `synth.paths`."""
+        return make_track(self.expressions, path, fps, seconds)
 
     def generate(self, photo: Photo, target: VA | tuple[float, float] | str | Target) -> Sample:
         """One picture of the first chosen face.
