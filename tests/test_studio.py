@@ -194,6 +194,9 @@ def test_samples_are_offered_and_opened(client):
     opened = client.post("/api/photos/sample", json={"name": name}).json()
     assert opened["sample"] and opened["name"] == name
     assert client.get(f"/api/photos/{opened['key']}").json() == opened
+    for other in ("astronaut.png", "not_neutral/astronaut.png", ["sample_1.jpg"], None):
+        answer = client.post("/api/photos/sample", json={"name": other})
+        assert answer.status_code == 400 and "sample" in message(answer)
 
 
 # ------------------------------------------------------------------------- bad uploads
@@ -279,7 +282,9 @@ def test_a_large_photo_is_refused_while_it_comes_in(client):
         ({"valence": 0, "arousal": 0, "style": -1}, "style"),
         ({"valence": 0, "arousal": 0, "style": 1.5}, "style"),
         ({"valence": 0, "arousal": 0, "photo": "nowhere"}, "photo"),
+        ({"valence": 0, "arousal": 0, "photo": ["x"]}, "photo"),
         ({"path": "nowhere", "frame": 0}, "path"),
+        ({"path": {}, "frame": 0}, "path"),
     ],
 )
 def test_bad_wishes_are_named(client, photo, wish, says):
@@ -599,6 +604,7 @@ def test_the_command_of_a_sample_fetches_it_first(client, tmp_path, monkeypatch)
 def test_bad_exports_are_named(client, photo):
     for wish, says in (
         ({"kind": "poster"}, "kind"),
+        ({"kind": ["video"]}, "kind"),
         ({"kind": "video", "path": "nowhere"}, "path"),
         ({"kind": "picture", "photo": photo["key"], "valence": 4, "arousal": 0}, "valence"),
     ):

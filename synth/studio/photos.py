@@ -210,13 +210,17 @@ class PhotoStore:
             If it is not, or no longer, there.
         """
         with self._lock:
-            if key not in self._photos:
+            if not isinstance(key, str) or key not in self._photos:
                 raise UsageError(
                     "photo: expected one of this session, got one that is no longer there; "
                     "open it again"
                 )
             self._photos.move_to_end(key)
             return self._photos[key]
+
+    def __contains__(self, photo: Photo) -> bool:
+        with self._lock:
+            return self._photos.get(photo.key) is photo
 
     def clear(self) -> None:
         """Forget all of them."""

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.exceptions import HTTPException
 
 from synth import __version__, assets
 from synth.affect import EXPRESSIONS, STATES
@@ -82,7 +81,8 @@ def create_app(session: Session, port: int, token: str) -> Guard:
     app.add_api_route("/api/files/{key}", routes.file, methods=["GET"])
     app.add_exception_handler(SynthError, _on_error)
     app.add_exception_handler(TooLarge, _on_error)
-    app.add_exception_handler(HTTPException, _on_error)
+    for status in (404, 405):
+        app.add_exception_handler(status, _on_missing)
     app.add_exception_handler(Exception, _on_error)
     return Guard(app, port, token)
 
@@ -95,13 +95,15 @@ async def _on_error(_: Request, error: Exception) -> Response:
         return _message(str(error), 400)
     if isinstance(error, TooLarge):
         return _message(str(error), 413)
-    if isinstance(error, HTTPException):
-        return _message(f"address: expected one of this page's, got none ({error.detail})",
-                        error.status_code)  # fmt: skip
     if isinstance(error, SynthError):
         return _message(str(error), 500)
     log.exception("request failed", exc_info=error)
     return _message(f"studio: an unexpected error, {type(error).__name__}: {error}", 500)
+
+
+async def _on_missing(request: Request, error: Any) -> Response:
+    path = request.url.path[:60]
+    return _message(f"address: expected one of this page's, got {path}", error.status_code)
 
 
 def _message(text: str, status: int) -> JSONResponse:

@@ -85,11 +85,16 @@ class Session:
         with self._opening:
             photo = open_photo(self.generator, data, name, given, sample)
             self.draw(photo, read_target({"valence": 0.5, "arousal": 0.3}))
-        return self.photos.add(photo)
+        self.photos.add(photo)
+        with self._lock:  # the paths of forgotten photos are of no use
+            gone = [k for k, one in self._sequences.items() if one.photo not in self.photos]
+            for key in gone:
+                del self._sequences[key]
+        return photo
 
     def open_sample(self, name: Any) -> Photo:
         """A bundled portrait, fitted and kept."""
-        if name not in samples():
+        if not isinstance(name, str) or name not in samples():
             raise UsageError(f"sample: expected one of {', '.join(samples())}, got {name!r:.40}")
         data = assets.path(samples()[name].asset).read_bytes()
         return self.open(data, name, f"samples/{name}", sample=True)
@@ -143,7 +148,7 @@ class Session:
             If it is not, or no longer, there.
         """
         with self._lock:
-            if key not in self._sequences:
+            if not isinstance(key, str) or key not in self._sequences:
                 raise UsageError("path: expected one of this session; draw it again")
             self._sequences.move_to_end(key)
             return self._sequences[key]
@@ -162,7 +167,7 @@ class Session:
     def export(self, data: Mapping[str, Any]) -> Job:
         """A job that makes the picture of a target, or the frames or video of a path."""
         kind = data.get("kind")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise UsageError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r:.40}")
         if kind == "picture":
             photo, target, _ = self.target(data)

@@ -114,7 +114,7 @@ const live = {
 function told({ command, action_units: units }) {
   if (command) ui.command.textContent = command;
   const strongest = Object.entries(units || {}).filter(([, x]) => x >= 0.05)
-    .sort((a, b) => b[1] - a[1]).slice(0, 5);
+    .sort((a, b) => b[1] - a[1]).slice(0, 4);
   ui.units.textContent = strongest.length
     ? strongest.map(([unit, x]) => `AU${unit} ${x.toFixed(2)}`).join("  ") : "";
 }
