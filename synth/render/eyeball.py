@@ -21,6 +21,7 @@ __all__ = ["shade_eye"]
 
 #: A lid raised this far (inter-ocular distances) takes nothing bright along.
 RAISED = 0.02
+F0 = np.float32(0)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -126,9 +127,9 @@ def shade_eye(spline: Any, ball: Any, white: Any, iris: Any, upper_lashes: Any,
             # Lashes darken what is behind them. A lid that hardly moved shows them with what was
             # behind them in the photo; elsewhere that would be a second iris or catchlight.
             free_up = max(looks, _smooth(-rise_up / (RAISED * iod)))
-            still = sample(spline, x, y)
-            lash_up = sample(spline, x, y - rise_up)
-            lash_low = sample(spline, x, y - rise_low)
+            still = sample(spline, x, y) if moved < 1.0 else (F0, F0, F0)
+            lash_up = sample(spline, x, y - rise_up) if a > 0.0 else still
+            lash_low = sample(spline, x, y - rise_low) if b > 0.0 else still
             for k in range(3):
                 rest = eye = _texel(ball, bx, by, k)
                 if looks > 0.0:

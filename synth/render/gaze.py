@@ -98,8 +98,8 @@ def aim(weights: Float, names: Sequence[str], side: str, camera: Camera, depth: 
         Of the eye, mm.
     """
     turn = {
-        way: DEGREES[way] * float(np.clip(weights[names.index(f"eyeLook{way}{side}")], 0, 1.2))
-        for way in DEGREES
+        way: most * min(max(float(weights[names.index(f"eyeLook{way}{side}")]), 0.0), 1.2)
+        for way, most in DEGREES.items()
     }
     if not any(turn.values()):
         return Gaze(np.zeros(2), np.eye(2))

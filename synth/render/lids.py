@@ -275,7 +275,12 @@ def meet(lid: LidMotion, seen: Float, vertices: Float, camera: Camera, blink: fl
     """
     lids = lid.pair
     # Where everything but the blink puts the skin.
-    bare = [project(vertices[k.near] - blink * k.offsets, camera)[:, :2] for k in lids]
+    near = np.concatenate([k.near for k in lids])
+    open_at = seen[near, :2]
+    if blink:
+        offsets = np.concatenate([k.offsets for k in lids])
+        open_at = project(vertices[near] - blink * offsets, camera)[:, :2]
+    bare = open_at[: len(lids[0].near)], open_at[len(lids[0].near) :]
     edges = [at[k.rows] for k, at in zip(lids, bare, strict=True)]
     share = min(max(blink, 0.0), 1.0)
     cover = share**4 * OVERLAP * EYES_APART * float(np.ptp(edges[0][:, 0]))
@@ -287,6 +292,8 @@ def meet(lid: LidMotion, seen: Float, vertices: Float, camera: Camera, blink: fl
         moved += share * (1 - LOWER_SHARE, -LOWER_SHARE)[row] * np.maximum(gap, 0)
         if row == 0:
             moved += cover
+        if not moved.any():
+            continue
         error = edges[row][:, 1] + moved - seen[k.edge, 1]
         rows = seen[k.near, 1] + k.share * (k.along @ error)
         seen[k.near, 1] = rows + k.rigid * (bare[row][:, 1] + k.along @ moved - rows)
