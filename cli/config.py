@@ -187,7 +187,7 @@ def run_tables(
     return {
         "settings": settings,
         "run": {k: _plain(v) for k, v in options.items() if k in run},
-        "assets": generator.digests,
+        "assets": dict(generator.digests),
         "versions": installed(),
     }
 
