@@ -404,13 +404,13 @@ def test_small_steps_change_little(rig, model, name):
     r, weights = rig(1, 192), model.weights(RAMPS[name])
     frames = [render(r, s * weights).pixels for s in np.linspace(0, 1, 61)]
     change = steps(frames)
-    assert change.max() < 20 and pops(change).max() < 1.5
+    assert change.max() < 3.5 * np.median(change) and pops(change).max() < 1.0
     # One block of one frame that is off would be found.
     frames[30] = frames[30].copy()
     x, y = r.landmarks.points[66].astype(int)
     frames[30][y - 2 : y + 3, x - 2 : x + 3] ^= 64
     spoiled = steps(frames)
-    assert spoiled.max() > 20 or pops(spoiled).max() > 1.5
+    assert spoiled.max() > 3.5 * np.median(spoiled)
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -418,7 +418,7 @@ def test_a_turning_head_moves_evenly(rig, axis):
     r = rig(1, 192)
     frames = [render(r, np.zeros(52), s * np.eye(3)[axis]).pixels for s in np.linspace(0, 3, 31)]
     change = steps(frames)
-    assert change.max() < 12 and pops(change).max() < 1.0
+    assert change.max() < 2 * np.median(change)
 
 
 # --------------------------------------------------------------------------- mirror

@@ -28,6 +28,9 @@ Float32 = NDArray[np.float32]
 #: All in inter-ocular distances. Where bare lid is looked for above the lid's edge; the band
 #: that takes its colour; how far up lashes reach.
 BARE = (0.03, 0.10)
+#: Where skin is looked for below the lower lid; a lid is at least this bright beside it.
+BELOW = (0.08, 0.13)
+DIMMEST = 0.8
 BAND, BAND_END = 0.030, 0.062
 STANDING, STANDING_END = 0.05, 0.11
 #: Width of what counts as a lash (crossing the lid), not as its crease (along it).
@@ -62,14 +65,16 @@ class LidSkin:
     lash: Float
 
 
-def lid_skin(photo: NDArray[np.uint8], upper: Float, brow: Float, iod: float) -> LidSkin:
+def lid_skin(
+    photo: NDArray[np.uint8], upper: Float, lower: Float, brow: Float, iod: float
+) -> LidSkin:
     """The upper lid of a photo without its lashes.
 
     Parameters
     ----------
     photo : (H, W, 3) uint8
-    upper : (n, 2) float64
-        Edge of the upper lid, pixels.
+    upper, lower : (n, 2) float64
+        Edges of the lids, pixels.
     brow : (m, 2) float64
         Landmarks of the brow, pixels.
     iod : float
@@ -86,6 +91,7 @@ def lid_skin(photo: NDArray[np.uint8], upper: Float, brow: Float, iod: float) ->
     edge = edge_rows(upper, columns) - top
     room = edge - (edge_rows(brow, columns) - top) - 0.04 * iod
     base = _bare(box, edge, room, iod)
+    base = _lit(base, _below(photo, lower, iod))
     above = (edge[None] - np.arange(bottom - top)[:, None]) / iod
     # Narrow dark things that stand across the lid; the crease runs along it and stays.
     size = 2 * round(0.5 * LASH * iod) + 1
@@ -116,6 +122,28 @@ def _bare(box: Float32, edge: Float, room: Float, iod: float) -> Float32:
     bright = np.take_along_axis(found, rank[..., None], 0).mean(0)
     smooth = cv2.GaussianBlur(bright[None], (0, 0), 0.04 * iod, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smooth[0], np.float32)
+
+
+def _below(photo: NDArray[np.uint8], lower: Float, iod: float) -> Float32:
+    """(3,) colour of the skin below an eye."""
+    x = np.linspace(*np.percentile(lower[:, 0], (20, 80)), 12)
+    rows = edge_rows(lower, x) + np.linspace(*BELOW, 5)[:, None] * iod
+    at = np.broadcast_to(x, rows.shape).astype(np.float32)
+    found = cv2.remap(photo, at, rows.astype(np.float32), cv2.INTER_LINEAR,
+                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    return np.median(found.reshape(-1, 3), axis=0).astype(np.float32)
+
+
+def _lit(base: Float32, below: Float32) -> Float32:
+    """`base` (w, 3) mixed with the skin below the eye where it is too dark for a lid.
+
+    What is above a deep-set eye is the brow and its shadow; a lid that comes down
+    comes out of it.
+    """
+    luma = LUMA.astype(np.float32)
+    have, wanted = base @ luma, DIMMEST * float(below @ luma)
+    share = np.clip((wanted - have) / np.maximum(below @ luma - have, 1.0), 0, 1)
+    return np.asarray(base + share[:, None] * (below - base), np.float32)
 
 
 def _fade(x: Float) -> Float:

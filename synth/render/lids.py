@@ -44,7 +44,7 @@ RIM = 0.05
 #: Width of the corners of the eye, in inter-ocular distances.
 CORNER = 0.04
 #: Half the thickness of a brow, in inter-ocular distances.
-BROW = 0.045
+BROW = 0.06
 #: What is behind the lids is sorted this much deeper (mm): no eyeball pokes through.
 BEHIND = 8.0
 

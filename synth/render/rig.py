@@ -18,7 +18,7 @@ from synth.camera import project, view_directions
 from synth.render.eyes import Eye, complete_eye
 from synth.render.folds import FoldMaps, load_fold_maps
 from synth.render.lashes import LidSkin, lid_skin
-from synth.render.lids import Lid, LidMotion, build_lids, visible_edge
+from synth.render.lids import LidMotion, build_lids, visible_edge
 from synth.render.light import Light, fit_light
 from synth.render.mouth import MouthColours, mouth_colours
 from synth.render.paper import PaperBlend, build_paper_blend
@@ -195,8 +195,8 @@ def build_rig(
         fronts=(_front(model, RIGHT_EYE), _front(model, LEFT_EYE)),
         lids=lids,
         skins=(
-            lid_skin(image.pixels, _lid_line(lids[0].upper, neutral), points[17:22], iod),
-            lid_skin(image.pixels, _lid_line(lids[1].upper, neutral), points[22:27], iod),
+            _skin(image, neutral, lids[0], points[17:22], iod),
+            _skin(image, neutral, lids[1], points[22:27], iod),
         ),
         mouth=mouth_colours(image.pixels, points, light),
         folds=_folds(image, neutral[:, :2], model, light) if settings.folds else None,
@@ -212,11 +212,12 @@ def _folds(image: FaceImage, position: Float, model: MorphableModel, light: Ligh
     return maps.faded(skin_weight(texture, light.skin, size))
 
 
-def _lid_line(lid: Lid, neutral: Float) -> Float:
-    """(n, 2) pixels along the visible edge of an upper lid."""
-    across = neutral[lid.edge, 0]
+def _skin(image: FaceImage, neutral: Float, lids: LidMotion, brow: Float, iod: float) -> LidSkin:
+    """The skin of an upper lid, above its visible edge."""
+    across = neutral[lids.upper.edge, 0]
     columns = np.linspace(across.min(), across.max(), 40)
-    return np.column_stack((columns, visible_edge(lid, neutral[:, :2], columns)))
+    edge = np.column_stack((columns, visible_edge(lids.upper, neutral[:, :2], columns)))
+    return lid_skin(image.pixels, edge, neutral[lids.lower.edge, :2], brow, iod)
 
 
 def _front(model: MorphableModel, part: int) -> NDArray[np.int64]:
