@@ -122,7 +122,7 @@ TARGET_OPTIONS = (
 STYLE_OPTIONS = (
     click.option("--samples", type=click.IntRange(1), default=1, show_default=True, metavar="N",
                  help="Person styles per target, drawn from its class; 1 is the mean face."),
-    click.option("--style", type=click.IntRange(0), metavar="K",
+    click.option("--style", type=click.IntRange(1), metavar="K",
                  help="One person style for everything: a seed, instead of the mean face."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the run."),
 )  # fmt: skip

@@ -256,7 +256,7 @@ BAD_STILLS = {
     "action unit strength": (OK + " --au 12:1.5", "1.5"),
     "blendshape": (OK + " --blendshape jawOpn:0.5", "jawOpn"),
     "samples 0": (OK + " --va 0.5,0.3 --samples 0", "x>=1"),
-    "negative style": (OK + " --va 0.5,0.3 --style -1", "x>=0"),
+    "style 0": (OK + " --va 0.5,0.3 --style 0", "x>=1"),
 }
 
 
