@@ -126,7 +126,8 @@ def _bare(box: Float32, edge: Float, room: Float, iod: float) -> Float32:
 
 def _below(photo: NDArray[np.uint8], lower: Float, iod: float) -> Float32:
     """(3,) colour of the skin below an eye."""
-    x = np.linspace(*np.percentile(lower[:, 0], (20, 80)), 12)
+    first, last = np.percentile(lower[:, 0], (20, 80))
+    x = np.linspace(float(first), float(last), 12)
     rows = edge_rows(lower, x) + np.linspace(*BELOW, 5)[:, None] * iod
     at = np.broadcast_to(x, rows.shape).astype(np.float32)
     found = cv2.remap(photo, at, rows.astype(np.float32), cv2.INTER_LINEAR,
