@@ -11,6 +11,7 @@ from synth.crops import face_crop
 from synth.fitting import fit_face
 from synth.images import load_image
 from synth.landmarks import get_detector
+from synth.render.deform import deform
 from synth.render.face import render
 from synth.render.light import LUMA, Light
 from synth.render.mouth import mouth_colours
@@ -162,10 +163,8 @@ def test_the_tongue_lies_between_lower_teeth_and_lip(model):
 
 # ------------------------------------------------------------------------ picture
 def test_nothing_of_the_inside_shows_outside_the_lips(rig, model):
-    from synth.render.face import _deform
-
     for weights in ({"jawOpen": 1.0}, {"mouthSmile": 0.75, "mouthLowerDown": 0.6, "jawOpen": 0.1}):
-        state = _deform(rig, model.weights(weights), rig.fit.camera)
+        state = deform(rig, model.weights(weights), rig.fit.camera)
         ids, _, _ = rasterise(state.points, rig.surface.faces, (0, 0, 256, 256))
         labels = rig.surface.labels[ids]
         rows, columns = np.nonzero((ids >= 0) & (labels >= CAVITY) & (labels <= TONGUE))
@@ -194,10 +193,8 @@ def test_nothing_pops_when_the_mouth_opens(rig, model, weights):
 
 def test_the_picture_has_teeth_of_the_colour_read_from_the_photo(rig, model):
     drawn = render(rig, model.weights({"mouthSmile": 0.75, "mouthUpperUp": 0.7, "jawOpen": 0.05}))
-    from synth.render.face import _deform
-
     weights = model.weights({"mouthSmile": 0.75, "mouthUpperUp": 0.7, "jawOpen": 0.05})
-    state = _deform(rig, weights, rig.fit.camera)
+    state = deform(rig, weights, rig.fit.camera)
     ids, _, _ = rasterise(state.points, rig.surface.faces, (0, 0, 256, 256))
     teeth = drawn.pixels[(ids >= 0) & (rig.surface.labels[ids] == UPPER_TEETH)] @ LUMA
     # The bright part of the teeth is what the measurement of real smiles speaks of.
