@@ -16,7 +16,6 @@ from synth.cli.params import (
     with_options,
 )
 
-
 #: What this command adds.
 SHEET_OPTIONS = (
     click.option("--gallery", is_flag=False, flag_value="", default=None, metavar="[FILE]",

@@ -20,7 +20,17 @@ from synth.cli import cli
 from synth.images import load_image, read_record
 
 SMALL = ["--crop", "face", "--size", "96"]
-COMMANDS = ["", "generate", "sequence", "preview", "studio", "samples", "doctor", "assets", "assets list"]
+COMMANDS = [
+    "",
+    "generate",
+    "sequence",
+    "preview",
+    "studio",
+    "samples",
+    "doctor",
+    "assets",
+    "assets list",
+]
 
 
 def call(*args: object) -> Result:
