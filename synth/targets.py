@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from synth.affect import EXPRESSIONS
 from synth.errors import TargetError
 from synth.types import VA, Track
@@ -145,6 +147,8 @@ def frame_targets(
     track: Track, number: int = 0, first: int = 0, style: int | None = None, sample: int = 0
 ) -> list[Target]:
     """The frames of a sequence as targets, numbered from `first`."""
+    # Six decimals are written; cut towards neutral, so that no point leaves the disc.
+    points = np.trunc(track.va * 1e6) / 1e6 + 0.0
     return [
         Target(
             VA(float(valence), float(arousal)),
@@ -154,7 +158,7 @@ def frame_targets(
             sample=sample,
             moment=Moment(track, number, frame),
         )
-        for frame, (valence, arousal) in enumerate(track.va)
+        for frame, (valence, arousal) in enumerate(points)
     ]
 
 
