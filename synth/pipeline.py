@@ -28,7 +28,7 @@ from synth.landmarks import select_face
 from synth.parts import Parts
 from synth.provenance import make_record
 from synth.records import Skip
-from synth.render.face import render
+from synth.render.face import Rendered, render
 from synth.render.rig import FaceRig, build_rig
 from synth.seeds import sample_seed
 from synth.targets import Target
@@ -118,16 +118,23 @@ class Generator(Parts):
 
     def draw(self, face: PreparedFace, target: Target) -> Sample:
         """One picture of a prepared face."""
-        rig, done = face.rig, self.act(face, target)
-        drawn = render(rig, done.weights[self.order], done.head)
+        done = self.act(face, target)
+        return self.sample(face, target, done, self.show(face, done))
+
+    def show(self, face: PreparedFace, done: Act) -> Rendered:
+        """The face doing that."""
+        return render(face.rig, done.weights[self.order], done.head)
+
+    def sample(self, face: PreparedFace, target: Target, done: Act, drawn: Rendered) -> Sample:
+        """What was drawn, with its label and record."""
         seed = self.seed_of(face, target)
-        record = make_record(self, rig, face.matrix, target, done, drawn, seed)
-        return Sample(drawn.pixels, done.expression.va, record, drawn.mask, rig.image.alpha)
+        record = make_record(self, face.rig, face.matrix, target, done, drawn, seed)
+        return Sample(drawn.pixels, done.expression.va, record, drawn.mask, face.rig.image.alpha)
 
     def seed_of(self, face: PreparedFace, target: Target) -> int:
         """The seed of a picture; the frames of a sequence share one."""
         number = target.moment.number if target.moment else target.index
-        return sample_seed(self.seed, face.rig.image.sha256, number)
+        return sample_seed(self.seed, face.rig.image.sha256, number, target.attempt)
 
     def track(self, path: str, fps: float = 30.0, seconds: float | None = None) -> Track:
         """The frames of a path: a file of waypoints or a name, see `synth.paths`."""

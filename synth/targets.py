@@ -67,6 +67,8 @@ class Target:
         From 1 on, the style is drawn from the picture's own seed instead.
     moment : Moment, optional
         When the target is a frame of a sequence.
+    attempt : int
+        Counts new draws of its style.
     """
 
     va: VA = VA(0.0, 0.0)
@@ -76,6 +78,7 @@ class Target:
     style: int | None = None
     sample: int = 0
     moment: Moment | None = None
+    attempt: int = 0
 
     def __post_init__(self) -> None:
         if self.style is not None and self.style < 0:

@@ -292,6 +292,14 @@ class Record:
         1 where a blink shuts the eyes.
     smoothness : dict of str to float
         Of the whole sequence; see `synth.motion.Smoothness`.
+    plan_id, subject, split : int, str, str
+        Row of the plan, person and part of a set made by ``synth augment``.
+    nuisance : dict
+        Pose, light, camera and occluders drawn for the picture (`synth.nuisance`).
+    quality : dict of str to float
+        Scores of the gates (`synth.quality`).
+    redraws : int
+        How many styles were rejected before this one.
     """
 
     file_name: str
@@ -317,6 +325,12 @@ class Record:
     head_motion: tuple[float, float, float] = (0.0, 0.0, 0.0)
     blink: float = 0.0
     smoothness: dict[str, float] = field(default_factory=dict)
+    plan_id: int | None = None
+    subject: str = ""
+    split: str = ""
+    nuisance: dict[str, Any] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    redraws: int = 0
     landmarks: tuple[tuple[float, float], ...] = ()
     detector: str = ""
     faces_found: int = 1
