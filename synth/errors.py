@@ -40,6 +40,7 @@ REASONS: dict[str, str] = {
     "NOT_NEUTRAL": "the mouth is open or the face is clearly not neutral",
     "FIT_FAILED": "the morphable model could not be fitted to the landmarks",
     "WRITE": "the result could not be written",
+    "CRASHED": "worker processes died while the photo was in work",
     "INTERNAL": "an unexpected error, reported with its type",
 }
 
