@@ -148,9 +148,11 @@ PATH_OPTIONS = (
 
 #: How a picture is made.
 PICTURE_OPTIONS = (
-    click.option("--crop", type=click.Choice(["face"]), help="Cut the face out."),
+    click.option("--crop", metavar="PROFILE",
+                 help="Cut the face out: face (the whole head), affectnet224, rafdb100, affwild112 "
+                      "or fer48.  [default: raw, the whole photo]"),
     click.option("--size", type=int, metavar="N",
-                 help="Side of the crop in pixels.  [default: 512]"),
+                 help="Side of the crop in pixels.  [default: the profile's, or 512]"),
     click.option("--format", "format", type=click.Choice(["png", "jpeg", "webp"]), default="png",
                  show_default=True, help="Of the pictures; only png is lossless."),
     click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from synth.acceptance import check_photo, check_pose
 from synth.acting import Act, Performance, act, express, make_track, perform
-from synth.crops import face_crop
+from synth.crops import crop_by_profile
 from synth.errors import AssetError, DependencyError, SkipPhoto
 from synth.fitting import fit_face
 from synth.images import ImageSource, load_image
@@ -94,8 +94,8 @@ class Generator(Parts):
         """
         check_photo(image, landmarks, self.limits)
         matrix = None
-        if self.size is not None:
-            image, landmarks, matrix = face_crop(image, landmarks, self.size)
+        if self.crop is not None:
+            image, landmarks, matrix = crop_by_profile(image, landmarks, self.crop, self.size)
         fit = fit_face(landmarks, (image.height, image.width), self.morphable)
         check_pose(fit.pose, self.limits)
         rig = build_rig(image, landmarks, fit, self.morphable, self.render_settings)

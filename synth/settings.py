@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from synth import assets
 from synth.acceptance import Limits
+from synth.crops import PROFILES, SMALLEST
 from synth.errors import AssetError, UsageError
 from synth.expressions.gallery import LOOKUPS
 from synth.landmarks import DETECTORS, parse_face_policy
@@ -38,10 +39,10 @@ class Settings:
         See `synth.render.settings`.
     backend : {"numba", "pytorch3d"}
         Rasteriser.
-    crop : {"face"}, optional
-        Cut the face out, to `size` x `size` pixels.
+    crop : str, optional
+        A profile of `synth.crops.PROFILES`: cut the face out, to `size` x `size` pixels.
     size : int, optional
-        Only with `crop`; 512 when not given.
+        Only with `crop`; the profile's own when not given, or 512.
     blinks, head_motion : bool
         Of the sequences; no label depends on them.
     seed : int
@@ -64,7 +65,7 @@ class Settings:
     lookup: Literal["smooth", "class"] = "smooth"
     composite: Literal["warp", "poisson"] = "warp"
     backend: Literal["numba", "pytorch3d"] = "numba"
-    crop: Literal["face"] | None = None
+    crop: str | None = None
     size: int | None = None
     blinks: bool = False
     head_motion: bool = False
@@ -77,7 +78,7 @@ class Settings:
         _ = self.render_settings  # refuses an unknown composite or backend
         for name, allowed in (
             ("lookup", LOOKUPS),
-            ("crop", (None, "face")),
+            ("crop", (None, *PROFILES)),
             ("device", ("cpu", "cuda", "auto")),
         ):
             if (value := getattr(self, name)) not in allowed:
@@ -91,14 +92,19 @@ class Settings:
             raise UsageError(
                 "device: expected cpu or auto, got cuda; only --landmarks face-alignment uses it"
             )
-        if self.crop is None and self.size is not None:
-            raise UsageError(f"size: expected a crop with it, got {self.size}; add --crop face")
-        if self.crop and self.size is None:
-            object.__setattr__(self, "size", DEFAULT_SIZE)
-        if self.size is not None and not 64 <= self.size <= 4096:
-            raise UsageError(f"size: expected 64 to 4096 pixels, got {self.size}")
+        self._settle_size()
         if self.seed < 0:
             raise UsageError(f"seed: expected 0 or more, got {self.seed}")
+
+    def _settle_size(self) -> None:
+        crop = None if self.crop == "raw" else self.crop  # the whole photo
+        object.__setattr__(self, "crop", crop)
+        if crop is None and self.size is not None:
+            raise UsageError(f"size: expected a crop with it, got {self.size}; add --crop face")
+        if crop and self.size is None:
+            object.__setattr__(self, "size", PROFILES[crop].size or DEFAULT_SIZE)
+        if self.size is not None and not SMALLEST <= self.size <= 4096:
+            raise UsageError(f"size: expected {SMALLEST} to 4096 pixels, got {self.size}")
 
     @property
     def render_settings(self) -> RenderSettings:

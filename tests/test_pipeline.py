@@ -202,7 +202,7 @@ def test_several_faces(portrait, face, outcome):
         ({"backend": "opengl"}, "numba"),
         ({"crop": "head"}, "face"),
         ({"size": 256}, "--crop face"),
-        ({"crop": "face", "size": 8}, "64"),
+        ({"crop": "face", "size": 8}, "32"),
         ({"landmarks": "magic"}, "dlib"),
         ({"face": "smallest"}, "largest"),
         ({"seed": -1}, "0 or more"),
