@@ -5,7 +5,7 @@ profile                 px    crop
 ======================  ====  =======================================================
 ``raw``                       the whole photo as it is
 ``face``                any   the whole head, upright: `face_crop`
-``affectnet224``        224   a detector's face box, brow to chin, upright
+``affectnet224``        224   a detector's face box, forehead to chin, upright
 ``rafdb100``            100   eyes and mouth brought to RAF-DB's places, rotated
 ``affwild112``          112   five points brought to ArcFace's template, rotated
 ``fer48``               48    the face as tight as FER2013 shows it, upright, in colour
@@ -97,8 +97,8 @@ PROFILES: dict[str, Profile] = {
         "faces cut out by the box of a face detector, 224 px in the released crops",
         "upright and 224 px: certain; the box: estimated, since detectors' boxes scatter by "
         "a tenth of their side",
-        margin=1.12,
-        rise=0.05,
+        margin=1.25,
+        rise=0.09,
     ),
     "rafdb100": Profile(
         100,
