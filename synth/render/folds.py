@@ -26,7 +26,14 @@ from numpy.typing import NDArray
 from synth import assets
 from synth.errors import AssetError, ShapeError
 
-__all__ = ["FoldMaps", "fold_ratio", "fold_strengths", "load_fold_maps", "smile_strength"]
+__all__ = [
+    "FoldMaps",
+    "driven_strengths",
+    "fold_ratio",
+    "fold_strengths",
+    "load_fold_maps",
+    "smile_strength",
+]
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -168,6 +175,11 @@ def _capped(strength: Float, largest: float) -> Float:
     return np.asarray(s / (1 + (s / largest) ** 6) ** (1 / 6))
 
 
+def driven_strengths(weights: Float, names: Sequence[str], maps: FoldMaps) -> Float:
+    """(N, 2) strength of each map by its actions alone; see `fold_strengths`."""
+    return _capped(_drivers(tuple(names), maps.names) @ np.maximum(weights, 0.0), LARGEST)
+
+
 def fold_strengths(
     weights: Float, names: Sequence[str], maps: FoldMaps, neutral: Float, deformed: Float
 ) -> Float32:
@@ -183,7 +195,7 @@ def fold_strengths(
     neutral, deformed : (68, 3) float64
         Landmarks of the mesh in model space, mm.
     """
-    out = _capped(_drivers(tuple(names), maps.names) @ np.maximum(weights, 0.0), LARGEST)
+    out = driven_strengths(weights, names, maps)
     smile = _capped(smile_strength(neutral, deformed), LARGEST_SMILE)
     for n, name in enumerate(maps.names):
         if name == "smile":
