@@ -28,6 +28,8 @@ PACKAGES = (
     ("torch", "torch", "networks", True),
     ("face-alignment", "face_alignment", "--landmarks face-alignment", True),
     ("av", "av", "videos", True),
+    ("pyarrow", "pyarrow", "synth augment", True),
+    ("ray", "ray", "synth augment --engine ray", False),
     ("fastapi", "fastapi", "synth studio", False),
     ("uvicorn", "uvicorn", "synth studio", False),
     ("mediapipe", "mediapipe", "--landmarks mediapipe", False),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "load_defaults",
     "make_generator",
+    "plain",
     "run_tables",
     "sequence_targets",
     "waypoint_files",
@@ -176,7 +177,7 @@ def run_tables(
 
     run = {"input", "recursive", "output", "limit", "workers", "device", "video"}
     skip = {*FOLDED, *NOT_IN_FILES, *run}
-    settings = {k: _plain(v) for k, v in options.items() if k not in skip}
+    settings = {k: plain(v) for k, v in options.items() if k not in skip}
     settings["size"] = generator.size
     if "va" in options:
         points = [t for t in targets if not t.actions and t.sample <= 1]
@@ -186,14 +187,14 @@ def run_tables(
         ]
     return {
         "settings": settings,
-        "run": {k: _plain(v) for k, v in options.items() if k in run},
+        "run": {k: plain(v) for k, v in options.items() if k in run},
         "assets": dict(generator.digests),
         "versions": installed(),
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As TOML gives it back."""
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value

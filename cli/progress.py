@@ -22,21 +22,25 @@ __all__ = ["Tally", "follow", "interruptible"]
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """A function that tells whether Ctrl-C was pressed; the second press interrupts at once."""
+def interruptible(work: str = "finishing the pictures in work") -> Iterator[Callable[[], bool]]:
+    """A function that tells whether Ctrl-C was pressed; the second press interrupts at once.
+
+    SIGTERM counts as Ctrl-C. `work` is what is done before the run ends.
+    """
     pressed = threading.Event()
 
     def on_interrupt(*_: object) -> None:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
-        click.echo("\nfinishing the pictures in work; Ctrl-C again to drop them", err=True)
+        click.echo(f"\n{work}; Ctrl-C again to drop it", err=True)
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    before = [signal.signal(n, on_interrupt) for n in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield pressed.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
 
 
 @dataclass

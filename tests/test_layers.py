@@ -17,9 +17,9 @@ LAYERS = {
     "morphable": 2, "motion": 2, "paths": 2, "records": 2, "render": 2, "samples": 2,
     "targets": 2,
     "acting": 3, "editing": 3, "fitting": 3, "morphing": 3, "parts": 3, "provenance": 3,
-    "recognition": 3, "sequence_videos": 3, "settings": 3, "testing": 3, "translation": 3,
+    "nuisance": 3, "plans": 3, "quality": 3, "recognition": 3, "sequence_videos": 3, "settings": 3, "testing": 3, "translation": 3,
     "evaluation": 4, "folds_build": 4, "pipeline": 4, "training": 4,
-    "batch": 5, "dataset": 5, "distributed": 5, "preview": 5,
+    "augment": 5, "batch": 5, "dataset": 5, "distributed": 5, "preview": 5,
     "cli": 6, "studio": 6,
 }  # fmt: skip
 
@@ -30,6 +30,8 @@ SIDEWAYS = {
     ("versions", ""): "the package's own version",
     ("images", "image_files"): "images is their public face",
     ("images", "image_metadata"): "images is their public face",
+    ("augment", "dataset"): "shards are written as the set's format says",
+    ("distributed", "augment"): "runs the same jobs elsewhere",
     ("cli", "studio"): "one of the commands serves the page",
     ("motion", "expressions"): "knows the blendshapes of lids and gaze by name",
     ("provenance", "acting"): "records what a face did",

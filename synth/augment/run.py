@@ -21,7 +21,7 @@ from synth.plans import Plan, write_plan
 from synth.records import check_output
 from synth.runfile import DECIDING, RUN_FILE, Tables, run_toml
 
-__all__ = ["PLAN_FILE", "SetRun", "TooManyRejects"]
+__all__ = ["PLAN_FILE", "SetRun", "TooManyRejects", "plan_digest"]
 
 PLAN_FILE = "plan.parquet"
 #: Pictures judged before `max_reject` may stop a run.
@@ -79,28 +79,39 @@ class SetRun:
         UsageError
             If the folder holds something else, or cannot be written.
         """
-        resumed = check_output(self.root, self.tables, overwrite)
+        jobs, left = self.look(overwrite)
+        try:
+            if overwrite:
+                clear(self.root)
+                left = jobs
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.root / RUN_FILE, run_toml(self.tables).encode())
+            write_plan(self.plan, self.root / PLAN_FILE)
+            _remove_torn(self.root)
+        except OSError as error:
+            raise UsageError(
+                f"output: expected a folder that can be written, got {self.root} "
+                f"({error.strerror or error}); choose another --output"
+            ) from None
+        return jobs, left
+
+    def look(self, overwrite: bool = False) -> tuple[list[Job], list[Job]]:
+        """All shards, and those still to be made; writes nothing.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds something else.
+        """
+        check_output(self.root, self.tables, overwrite)
         names = {source.name: source.path for source in self.sources}
         settings = json.dumps({t: self.tables.get(t, {}) for t in DECIDING}, sort_keys=True)
         sha256 = hashlib.sha256(settings.encode()).hexdigest()
         used = {row.source for row in self.plan.rows}
         digests = photo_digests([s for s in self.sources if s.name in used])
         jobs = make_jobs(self.plan, names, digests, sha256, self.shard_size)
-        try:
-            if overwrite:
-                clear(self.root)
-            self.root.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.root / RUN_FILE, run_toml(self.tables).encode())
-            write_plan(self.plan, self.root / PLAN_FILE)
-            if resumed:
-                _remove_torn(self.root)
-        except OSError as error:
-            raise UsageError(
-                f"output: expected a folder that can be written, got {self.root} "
-                f"({error.strerror or error}); choose another --output"
-            ) from None
-        left = [job for job in jobs if not shard_done(self.root, job.split, job.number, job.digest)]
-        return jobs, left
+        done = [shard_done(self.root, job.split, job.number, job.digest) for job in jobs]
+        return jobs, [job for job, is_done in zip(jobs, done, strict=True) if not is_done]
 
     def run(
         self, left: list[Job], stop: Callable[[], bool], engine: Engine | None = None
@@ -138,6 +149,11 @@ class SetRun:
     ) -> Iterator[Progress | Finished]:
         crew = Crew(self.generator, self.making, self.root, self.fmt)
         return run_in_processes(crew, jobs, self.workers, stop)
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 of a plan's rows."""
+    return hashlib.sha256(repr(plan.rows).encode()).hexdigest()
 
 
 def clear(root: Path) -> None:

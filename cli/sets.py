@@ -1,0 +1,250 @@
+"""What ``synth augment`` does with its options."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synth.cli.config import plain
+from synth.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth.augment.make import Making
+    from synth.augment.run import SetRun
+    from synth.images import ImageSource
+    from synth.pipeline import Generator
+    from synth.plans import Plan
+
+__all__ = ["make_set"]
+
+#: Options that say where and how, not what: [run] of run.toml.
+RUN = ("input", "recursive", "output", "limit", "workers", "device", "engine", "ray_address",
+       "max_reject", "log_json")  # fmt: skip
+#: Options that decide nothing once the plan is there, or are kept elsewhere.
+NOT_KEPT = ("plan", "count", "subjects", "splits", "kfold", "intensity", "max_per_subject",
+            "max_per_bin", "mean_face", "write_plan", "fps", "seconds", "overwrite",
+            "dry_run")  # fmt: skip
+
+
+def make_set(options: dict[str, Any]) -> int:
+    """Plan, print or make a set; the exit code."""
+    from synth.images import find_images
+    from synth.plans import describe, write_plan
+
+    if not options["input"]:
+        raise UsageError("input: expected a photo or a folder, got none; give --input PATH")
+    share = _share(options["max_reject"])
+    sources = find_images(options["input"], options["recursive"])[: options["limit"]]
+    generator, making = _generator(options), _making(options)
+    plan = _plan(options, sources)
+    if options["write_plan"]:
+        write_plan(plan, options["write_plan"])
+        click.echo(f"{len(plan)} rows in {options['write_plan']}; edit it and give it as --plan")
+        return 0
+    run = _run(options, sources, generator, making, plan, share)
+    if options["dry_run"]:
+        click.echo(describe(plan))
+        _, left = run.look(options["overwrite"])
+        click.echo(f"{len(left)} shards to be made in {options['output']}; nothing was written")
+        return 0
+    generator.preload()
+    return _make(run, options)
+
+
+def _plan(options: dict[str, Any], sources: list[ImageSource]) -> Plan:
+    from synth.plans import (
+        check_leaks,
+        duplicate_sources,
+        make_plan,
+        read_plan,
+        subject_of,
+    )
+
+    text = options["plan"]
+    if not text:
+        raise UsageError(
+            "plan: expected one, got none; give --plan uniform-disc --count 1000, --plan basic or "
+            "--plan balance:labels.csv"
+        )
+    duplicates = duplicate_sources(sources)
+    if ":" not in text and Path(text).suffix in (".csv", ".parquet"):
+        plan = read_plan(text)
+        check_leaks(plan, duplicates)
+        return plan
+    subjects = subject_of(sources, options["subjects"])
+    low_high = _range(options["intensity"])
+    plan = make_plan(
+        text,
+        sources,
+        subjects,
+        _splits(options, subjects),
+        count=options["count"],
+        seed=options["seed"],
+        intensity=low_high,
+        style=0 if options["mean_face"] else 1,
+        max_per_subject=options["max_per_subject"],
+        max_per_bin=options["max_per_bin"],
+        fps=options["fps"],
+        seconds=options["seconds"],
+    )
+    check_leaks(plan, duplicates)
+    return plan
+
+
+def _splits(options: dict[str, Any], subjects: dict[str, str]) -> dict[str, str]:
+    from synth.plans import assign_splits, kfold
+
+    if options["kfold"] and options["splits"]:
+        raise UsageError("kfold: expected either --kfold or --splits, got both; leave one out")
+    if options["splits"]:
+        return assign_splits(subjects, options["splits"], options["seed"])
+    if not options["kfold"]:
+        return {subject: "train" for subject in subjects.values()}
+    fold, _, folds = options["kfold"].partition("/")
+    if not (fold.isdigit() and folds.isdigit() and 1 <= int(fold) <= int(folds)):
+        raise UsageError(f"kfold: expected I/K such as 1/5, got {options['kfold']!r}")
+    return kfold(subjects, int(folds), options["seed"])[int(fold) - 1]
+
+
+def _range(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise UsageError(f"intensity: expected LOW:HIGH such as 0.4:1, got {text!r}") from None
+    if not 0 <= low <= high <= 1:
+        raise UsageError(f"intensity: expected 0 <= LOW <= HIGH <= 1, got {text}")
+    return low, high
+
+
+def _share(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"max-reject: expected a share such as 5% or 0.05, got {text!r}")
+    return share
+
+
+def _generator(options: dict[str, Any]) -> Generator:
+    from synth.cli.config import make_generator
+
+    if options["face"] == "all":
+        raise UsageError("face: expected largest, error or an index, got all; a row is one face")
+    return make_generator(options)
+
+
+def _making(options: dict[str, Any]) -> Making:
+    from synth.augment.make import Making
+    from synth.nuisance import parse_ranges
+    from synth.quality import Gates
+
+    return Making(
+        parse_ranges(options["nuisance"]),
+        Gates.named(options["gates"]),
+        options["redraw"],
+        options["image_format"],
+        options["quality"],
+    )
+
+
+def _run(
+    options: dict[str, Any],
+    sources: list[ImageSource],
+    generator: Generator,
+    making: Making,
+    plan: Plan,
+    share: float | None,
+) -> SetRun:
+    from synth.augment.run import SetRun, plan_digest
+    from synth.versions import installed
+
+    settings = {k: plain(v) for k, v in options.items() if k not in (*RUN, *NOT_KEPT)}
+    settings["size"] = generator.size
+    settings["plan_sha256"] = plan_digest(plan)
+    assets = dict(generator.digests)
+    if making.gates.needs_embedding:
+        from synth.quality import embedder_digests
+
+        assets |= embedder_digests()
+    tables = {
+        "settings": settings,
+        "run": {k: plain(v) for k, v in options.items() if k in RUN},
+        "assets": assets,
+        "versions": installed(),
+    }
+    return SetRun(
+        Path(options["output"]), generator, making, plan, tuple(sources), tables,
+        options["format"], options["shard_size"], options["workers"], share,
+    )  # fmt: skip
+
+
+def _make(run: SetRun, options: dict[str, Any]) -> int:
+    from synth.cli.progress import interruptible
+
+    jobs, left = run.begin(options["overwrite"])
+    note = _json_lines if options["log_json"] else (lambda event, **values: None)
+    note("begin", shards=len(jobs), left=len(left), pictures=sum(j.rows for j in left))
+    start = time.perf_counter()
+    with interruptible("leaving the shards in work, which are made again next time") as stop:
+        _follow(run.run(left, stop, _engine(run, options)), sum(j.rows for j in left), note,
+                options["log_json"])  # fmt: skip
+        interrupted = stop()
+    seconds = time.perf_counter() - start
+    total = run.made + run.rejected + run.skipped
+    note("end", made=run.made, rejected=run.rejected, skipped=run.skipped, seconds=seconds)
+    click.echo(
+        f"{run.made} pictures in {seconds:.1f} s, {total / max(seconds, 1e-9):.1f} a second",
+        err=True,
+    )
+    if run.reasons:
+        reasons = ", ".join(f"{name} {n}" for name, n in sorted(run.reasons.items()))
+        click.echo(
+            f"{run.rejected} refused by the gates, {run.skipped} skipped: {reasons}", err=True
+        )
+    if interrupted:
+        click.echo("interrupted: run the same command again to go on", err=True)
+        return 130
+    run.finish()
+    click.echo(f"the set is in {run.root}; start with {run.root / 'README.md'}", err=True)
+    return 3 if run.skipped else 0
+
+
+def _engine(run: SetRun, options: dict[str, Any]) -> Any:
+    if options["engine"] == "local":
+        if options["ray_address"]:
+            raise UsageError("ray-address: expected --engine ray with it, got the local engine")
+        return None
+    from synth.distributed import ray_engine
+
+    return ray_engine(
+        run.generator, run.making, run.root, run.fmt, options["ray_address"], options["workers"]
+    )
+
+
+def _follow(events: Iterable[Any], total: int, note: Callable[..., None], quiet: bool) -> None:
+    from tqdm import tqdm
+
+    from synth.augment.pool import Finished
+
+    with tqdm(total=total, unit=" pictures", file=sys.stderr, disable=True if quiet else None,
+              leave=False) as bar:  # fmt: skip
+        for event in events:
+            if isinstance(event, Finished):
+                note("shard", shard=event.job.name, **vars(event.result))
+            else:
+                bar.update(event.pictures)
+
+
+def _json_lines(event: str, **values: Any) -> None:
+    click.echo(json.dumps({"event": event, **values}), err=True)
