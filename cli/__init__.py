@@ -20,6 +20,7 @@ __all__ = ["cli", "main"]
 COMMANDS = (
     "generate",
     "sequence",
+    "augment",
     "preview",
     "studio",
     "samples",

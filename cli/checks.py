@@ -37,6 +37,7 @@ PACKAGES = (
     ("anny", "anny", "rebuilds the morphable model", False),
 )
 EXTRAS = {
+    "ray": "ray",
     "fastapi": "studio",
     "uvicorn": "studio",
     "mediapipe": "mediapipe",
