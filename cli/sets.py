@@ -42,7 +42,7 @@ def make_set(options: dict[str, Any]) -> int:
     share = _share(options["max_reject"])
     sources = find_images(options["input"], options["recursive"])[: options["limit"]]
     generator, making = _generator(options), _making(options)
-    plan = _plan(options, sources)
+    plan = _plan(options, sources, generator)
     if options["write_plan"]:
         write_plan(plan, options["write_plan"])
         click.echo(f"{len(plan)} rows in {options['write_plan']}; edit it and give it as --plan")
@@ -57,8 +57,9 @@ def make_set(options: dict[str, Any]) -> int:
     return _make(run, options)
 
 
-def _plan(options: dict[str, Any], sources: list[ImageSource]) -> Plan:
+def _plan(options: dict[str, Any], sources: list[ImageSource], generator: Generator) -> Plan:
     from synth.plans import (
+        PlanOptions,
         check_leaks,
         duplicate_sources,
         make_plan,
@@ -78,21 +79,15 @@ def _plan(options: dict[str, Any], sources: list[ImageSource]) -> Plan:
         check_leaks(plan, duplicates)
         return plan
     subjects = subject_of(sources, options["subjects"])
-    low_high = _range(options["intensity"])
-    plan = make_plan(
-        text,
-        sources,
-        subjects,
-        _splits(options, subjects),
-        count=options["count"],
-        seed=options["seed"],
-        intensity=low_high,
+    wishes = PlanOptions(
+        intensity=_range(options["intensity"]),
         style=0 if options["mean_face"] else 1,
         max_per_subject=options["max_per_subject"],
         max_per_bin=options["max_per_bin"],
-        fps=options["fps"],
-        seconds=options["seconds"],
+        track=lambda path: generator.track(path, options["fps"], options["seconds"]),
     )
+    splits = _splits(options, subjects)
+    plan = make_plan(text, sources, subjects, splits, options["count"], options["seed"], wishes)
     check_leaks(plan, duplicates)
     return plan
 

@@ -6,14 +6,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synth.augment.jobs import SHARD_SIZE, Job, make_jobs, photo_digests
 from synth.augment.make import Making
 from synth.augment.pool import Crew, Finished, Progress, run_in_processes
-from synth.dataset import FOLDERS, shard_done
+from synth.dataset.layout import MANIFESTS, PROVENANCE, SCRATCH
+from synth.dataset.manifest import read_manifests, shard_done
 from synth.errors import SynthError, UsageError
 from synth.images import ImageSource, write_atomic
 from synth.pipeline import Generator
@@ -87,7 +87,7 @@ class SetRun:
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomic(self.root / RUN_FILE, run_toml(self.tables).encode())
             write_plan(self.plan, self.root / PLAN_FILE)
-            _remove_torn(self.root)
+            shutil.rmtree(self.root / SCRATCH, ignore_errors=True)  # of a run that was killed
         except OSError as error:
             raise UsageError(
                 f"output: expected a folder that can be written, got {self.root} "
@@ -157,14 +157,9 @@ def plan_digest(plan: Plan) -> str:
 
 
 def clear(root: Path) -> None:
-    """Remove an earlier set: its folders and files by name, nothing foreign."""
-    for name in FOLDERS:
+    """Remove the files of an earlier set, as its manifests name them; nothing foreign."""
+    for manifest in read_manifests(root):
+        for file in manifest.files:
+            (root / file.name).unlink(missing_ok=True)
+    for name in (MANIFESTS, PROVENANCE, SCRATCH):
         shutil.rmtree(root / name, ignore_errors=True)
-
-
-def _remove_torn(root: Path) -> None:
-    """What a killed run was writing."""
-    for name in FOLDERS:
-        for file in (root / name).rglob(".*.part*"):
-            with suppress(OSError):
-                file.unlink()

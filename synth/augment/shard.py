@@ -9,7 +9,8 @@ from pathlib import Path
 
 from synth.augment.jobs import Job
 from synth.augment.make import Making, Picture, key_of, make_picture
-from synth.dataset import shard_writer, write_manifest
+from synth.dataset.manifest import write_manifest
+from synth.dataset.writers import shard_writer
 from synth.errors import AssetError, DependencyError, SkipPhoto, SynthError
 from synth.images import ImageSource
 from synth.pipeline import Generator, PreparedFace
