@@ -25,7 +25,7 @@ PLAN_OPTIONS = (
     click.option("--count", type=click.IntRange(1), metavar="N",
                  help="Pictures.  [default: what the plan says, or 10 per photo]"),
     click.option("--subjects", default="each", show_default=True, metavar="HOW",
-                 help="Who is on a photo: each (someone else on each), parent (named by the folder), "
+                 help="Who is on a photo: each (someone else on each), parent (the folder tells), "
                       "stem:REGEX, or a CSV with the columns file_name, subject."),
     click.option("--splits", metavar="SHARES",
                  help="Shares of the people in train, val and test, such as 0.8,0.1,0.1.  "

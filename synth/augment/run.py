@@ -160,6 +160,6 @@ def clear(root: Path) -> None:
     """Remove the files of an earlier set, as its manifests name them; nothing foreign."""
     for manifest in read_manifests(root):
         for file in manifest.files:
-            (root / file.name).unlink(missing_ok=True)
+            (root / file.path).unlink(missing_ok=True)
     for name in (MANIFESTS, PROVENANCE, SCRATCH):
         shutil.rmtree(root / name, ignore_errors=True)
