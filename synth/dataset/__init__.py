@@ -20,10 +20,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from synth.dataset.layout import FOLDERS, FORMATS
+from synth.dataset.manifest import read_manifests, shard_done, write_manifest
+from synth.dataset.writers import ShardWriter, shard_writer
+
 if TYPE_CHECKING:
     from synth.dataset.reader import AffectDataset
 
-__all__ = ["AffectDataset"]
+__all__ = [
+    "FOLDERS",
+    "FORMATS",
+    "AffectDataset",
+    "ShardWriter",
+    "read_manifests",
+    "shard_done",
+    "shard_writer",
+    "write_manifest",
+]
 
 
 def __getattr__(name: str) -> Any:

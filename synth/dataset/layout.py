@@ -13,15 +13,18 @@ from synth.errors import UsageError
 
 __all__ = [
     "EXTENSIONS",
+    "FOLDERS",
     "FORMATS",
     "MANIFESTS",
     "PROVENANCE",
     "SCRATCH",
     "check_key",
     "check_split",
+    "evenly",
     "format_of",
     "manifest_name",
     "picture_name",
+    "plain",
     "provenance_name",
     "shard_name",
     "split_order",
@@ -35,6 +38,8 @@ MANIFESTS, PROVENANCE = "shards", "provenance"
 SCRATCH = ".parts"
 #: Whatever their names, the usual splits come in this order.
 USUAL = ("train", "val", "validation", "test")
+#: Folders of a set with the usual splits.
+FOLDERS = (*USUAL, PROVENANCE, MANIFESTS, SCRATCH)
 #: No dot: WebDataset ends a key there. At most what fits a plain tar header with the split.
 _KEY = re.compile(r"[A-Za-z0-9_+=-]{1,80}")
 _SPLIT = re.compile(r"[A-Za-z0-9_]{1,40}")

@@ -76,7 +76,7 @@ class ShardWriter(ABC):
         data : bytes
             The encoded picture.
         extension : str
-            ``.jpg``, ``.png`` or ``.webp``.
+            ``.jpg``, ``.png`` or ``.webp``, the dot may be left out.
         record : Record
             ``file_name`` and ``split`` may be left empty.
 
@@ -86,6 +86,7 @@ class ShardWriter(ABC):
             If the key is taken or cannot be a name, or the record belongs elsewhere.
         """
         check_key(key)
+        extension = f".{extension.removeprefix('.')}"
         if extension not in EXTENSIONS:
             raise UsageError(f"extension: expected {', '.join(EXTENSIONS)}, got {extension!r}")
         if key in self._rows:
