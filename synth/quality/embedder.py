@@ -22,7 +22,7 @@ from synth.quality.network import INPUT, Network
 if TYPE_CHECKING:
     from synth.render.rig import FaceRig
 
-__all__ = ["ASSET", "Embedder", "face_chip", "identity_distance"]
+__all__ = ["Embedder", "embedder_digests", "face_chip", "identity_distance"]
 
 Float = NDArray[np.float64]
 
@@ -73,6 +73,11 @@ def face_chip(pixels: NDArray[np.uint8], landmarks: Float) -> NDArray[np.uint8]:
 def identity_distance(first: Float, second: Float) -> float:
     """Euclidean distance of two embeddings: below 0.4 one person, above 0.6 two."""
     return float(np.linalg.norm(np.asarray(first) - np.asarray(second)))
+
+
+def embedder_digests() -> dict[str, str]:
+    """SHA-256 by name of the file behind the embeddings, verified, for run files."""
+    return assets.verified(ASSET)
 
 
 class Embedder:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 
 from synth.errors import UsageError
 
-__all__ = ["NAMES", "REASONS", "Gates", "Reject", "reasons", "rejects"]
+__all__ = ["NAMES", "REASONS", "Gates", "Reject", "reasons"]
 
 #: Reason codes of ``rejected.csv`` and what each means.
 REASONS: dict[str, str] = {
@@ -115,6 +115,11 @@ class Gates:
         raise UsageError(f"gates: expected {', '.join(PRESETS)}, got {name!r}")
 
     @property
+    def needs_embedding(self) -> bool:
+        """Whether faces must be embedded, which costs more than all else."""
+        return self.identity is not None
+
+    @property
     def on(self) -> tuple[str, ...]:
         """Names of the gates that are on."""
         return tuple(name for name in NAMES if getattr(self, name) is not None)
@@ -151,8 +156,8 @@ class Reject:
         return f"{self.gate}: expected {sign} {self.limit:g}, got {self.value:.4g}"
 
 
-def rejects(scores: Mapping[str, float], gates: Gates) -> tuple[Reject, ...]:
-    """Every gate that a picture does not pass, in the order of the gates.
+def reasons(scores: Mapping[str, float], gates: Gates) -> tuple[Reject, ...]:
+    """Why a picture is refused: the first gate of each reason that it does not pass.
 
     Parameters
     ----------
@@ -160,18 +165,19 @@ def rejects(scores: Mapping[str, float], gates: Gates) -> tuple[Reject, ...]:
         From `synth.quality.measures.measure`; gates without a score are passed, a
         score that is not a number is not.
     gates : Gates
+
+    Returns
+    -------
+    tuple of Reject
+        None when the picture is good.
     """
-    found = []
+    found: dict[str, Reject] = {}
     for name in gates.on:
         limit, value = getattr(gates, name), scores.get(name)
         if value is None:
             continue
         good = value >= limit if name in _LEAST else value <= limit
         if not good:
-            found.append(Reject(_REASON_OF[name], name, float(value), float(limit)))
-    return tuple(found)
-
-
-def reasons(scores: Mapping[str, float], gates: Gates) -> tuple[str, ...]:
-    """Codes of `rejects`, each once; none when the picture is good."""
-    return tuple(dict.fromkeys(reject.reason for reject in rejects(scores, gates)))
+            reject = Reject(_REASON_OF[name], name, float(value), float(limit))
+            found.setdefault(reject.reason, reject)
+    return tuple(found.values())

@@ -41,8 +41,8 @@ def measure(
     weights: Float,
     pose: Sequence[float] | Float = STILL,
     gates: Gates | None = None,
-    source_embedding: Float | None = None,
     embedder: Embedder | None = None,
+    source_embedding: Float | None = None,
     points: Float | None = None,
 ) -> dict[str, float]:
     """Scores of one picture, for the gates that are on.
@@ -58,10 +58,10 @@ def measure(
         Yaw, pitch, roll added to the head's own, degrees.
     gates : Gates, optional
         Those of ``Gates()`` when not given; only their scores are measured.
-    source_embedding : (128,) float, optional
-        Of the photo; otherwise `embedder` remembers it as long as the rig lives.
     embedder : Embedder, optional
         The process's own when not given.
+    source_embedding : (128,) float, optional
+        Of the photo; otherwise `embedder` remembers it as long as the rig lives.
     points : (V + S, 3) float, optional
         Drawn mesh, as `synth.render.deform.deform` gave it to the renderer;
         otherwise deformed again, which costs more than all but the identity.
