@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from synth.dataset.finish import SetInfo, finish
 from synth.dataset.layout import FOLDERS, FORMATS
 from synth.dataset.manifest import read_manifests, shard_done, write_manifest
 from synth.dataset.writers import ShardWriter, shard_writer
@@ -31,7 +32,9 @@ __all__ = [
     "FOLDERS",
     "FORMATS",
     "AffectDataset",
+    "SetInfo",
     "ShardWriter",
+    "finish",
     "read_manifests",
     "shard_done",
     "shard_writer",

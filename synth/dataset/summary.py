@@ -58,12 +58,15 @@ class Summary:
         Train, validation and test first.
     skipped, rejected : dict of str to int
         By reason; a rejected row counts for each of its reasons.
+    shards : dict of str to int
+        Shards of each split.
     """
 
     fmt: str
     splits: dict[str, SplitSummary]
     skipped: dict[str, int]
     rejected: dict[str, int]
+    shards: dict[str, int]
 
     @property
     def pictures(self) -> int:
@@ -116,6 +119,7 @@ def summarise(root: Path, manifests: Sequence[Manifest]) -> Summary:
         splits,
         _reasons(row for manifest in manifests for row in manifest.skipped),
         _reasons(row for manifest in manifests for row in manifest.rejected),
+        dict(Counter(manifest.split for manifest in manifests)),
     )
 
 
