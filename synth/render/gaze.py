@@ -21,7 +21,7 @@ from synth.types import Camera
 if TYPE_CHECKING:
     from synth.render.rig import FaceRig
 
-__all__ = ["EyeView", "Gaze", "aim", "view_eye"]
+__all__ = ["EyeView", "Gaze", "aim", "carried", "view_eye"]
 
 Float = NDArray[np.float64]
 
@@ -116,10 +116,14 @@ def aim(weights: Float, names: Sequence[str], side: str, camera: Camera, depth: 
     return Gaze(shift, np.eye(2) + (1 / max(ahead[2], 0.5) - 1) * np.outer(along, along))
 
 
-def _carried(before: Float, after: Float) -> Float:
-    """(2, 3) affine map from pixels `after` (n, 2) back to `before` (n, 2), least squares."""
+def carried(rig: FaceRig, front: NDArray[np.int64], camera: Camera) -> Float:
+    """(2, 3) affine map, least squares, from pixels of a turned head back to the neutral photo.
+
+    `front` (n,) are the vertices at the front of the eyeball that it follows.
+    """
+    after = project(rig.fit.vertices[front], camera)[:, :2]
     basis = np.column_stack((after, np.ones(len(after))))
-    return np.asarray(np.linalg.lstsq(basis, before, rcond=None)[0].T)
+    return np.asarray(np.linalg.lstsq(basis, rig.neutral[front, :2], rcond=None)[0].T)
 
 
 def view_eye(rig: FaceRig, points: Float, camera: Camera, weights: Float, eye: int) -> EyeView:
@@ -141,8 +145,7 @@ def view_eye(rig: FaceRig, points: Float, camera: Camera, weights: Float, eye: i
     back = np.eye(2, 3)
     turned = camera is not rig.fit.camera
     if turned:
-        after = project(rig.fit.vertices[front], camera)[:, :2]
-        back = _carried(rig.neutral[front, :2], after)
+        back = carried(rig, front, camera)
     edge = np.concatenate((lids.upper, lids.lower))
     new = points[edge, :2] @ back[:, :2].T + back[:, 2] if turned else points[edge, :2]
     lid = float(np.abs(new - rig.neutral[edge, :2]).max()) / iod

@@ -21,7 +21,8 @@ from synth.render.rig import FaceRig
 from synth.render.torch.camera import stack_cameras
 from synth.render.torch.deform import deform_batch
 from synth.render.torch.details import draw_details
-from synth.render.torch.rig import TorchRig, torch_rig
+from synth.render.torch.move import torch_rig
+from synth.render.torch.rig import TorchRig
 from synth.render.torch.shade import bare_lids
 from synth.render.torch.warp import rasterise_box, shade_skin
 
@@ -31,7 +32,7 @@ Float = NDArray[np.float64]
 
 
 class _Timer:
-    """Adds up seconds per stage into a caller's dictionary; waits for the device if there is one."""
+    """Adds up seconds per stage into a caller's dictionary, waiting for the device."""
 
     def __init__(self, profile: MutableMapping[str, float] | None, device: torch.device) -> None:
         self.profile, self.device, self.last = profile, device, perf_counter()
@@ -94,7 +95,7 @@ def render_batch(
     if chunk < 1:
         raise UsageError(f"chunk: expected at least 1, got {chunk}")
     moved = torch_rig(rig, device)
-    still = ~(rows.any(1) | turns.any(1))
+    still = np.asarray(~(rows.any(axis=1) | turns.any(axis=1)))
     todo = np.flatnonzero(~still)
     drawn: dict[int, Rendered] = {}
     with torch.inference_mode():

@@ -72,7 +72,7 @@ def rotated(points: Tensor, matrix: Tensor) -> Tensor:
 
 
 def project(vertices: Tensor, cameras: Cameras) -> Tensor:
-    """(B, N, 3) pixel position and depth (mm) of model points (B, N, 3), as `synth.camera.project`."""
+    """(B, N, 3) pixel positions and depths (mm) of model points (B, N, 3)."""
     flip = torch.tensor(FLIP, device=vertices.device)
     seen = rotated(vertices * flip, cameras.rotation) + cameras.translation[:, None]
     scale = cameras.focal / seen[..., 2]

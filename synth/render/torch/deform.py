@@ -88,7 +88,9 @@ def _vertices(rig: TorchRig, weights: NDArray[np.float64]) -> Tensor:
     """(B, V, 3) vertices of the expressions, model space."""
     # Weights count as float32, as in `MorphableModel.offsets`; their sum is float64.
     rounded = torch.tensor(weights.astype(np.float32), device=rig.device).double()
-    offsets = torch.zeros((len(weights), *rig.vertices.shape), dtype=torch.float64).to(rig.device)
+    offsets = torch.zeros(
+        (len(weights), *rig.vertices.shape), dtype=torch.float64, device=rig.device
+    )
     for row in np.flatnonzero(weights.any(0)).tolist():
         offsets += rounded[:, row, None, None] * rig.blendshapes[row].double()
     return rig.vertices + offsets

@@ -61,8 +61,9 @@ def _lay_tongues(shape: TorchMouth, moved: Tensor, share: Tensor, slope: Tensor)
 
 def _slope(at: Tensor, fit: Cameras) -> Tensor:
     """(B,) how much higher a point seems per mm farther back, as seen at points (B, 3)."""
-    offsets = torch.tensor([[0, 0, 0], [0, 0, -30.0], [0, 30.0, 0]], dtype=at.dtype)
-    rows = project(at[:, None] + offsets.to(at.device), fit)[..., 1]
+    steps = [[0, 0, 0], [0, 0, -30.0], [0, 30.0, 0]]
+    offsets = torch.tensor(steps, dtype=at.dtype, device=at.device)
+    rows = project(at[:, None] + offsets, fit)[..., 1]
     rise = (rows[:, 0] - rows[:, 1]) / (rows[:, 0] - rows[:, 2]).clamp(min=1e-6)
     return rise.clamp(-STEEPEST, STEEPEST)
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["around", "dot", "edge_rows", "interp", "smooth", "texel", "total", "weighted"]
+__all__ = [
+    "around",
+    "dot",
+    "edge_rows",
+    "interp",
+    "linspace",
+    "smooth",
+    "texel",
+    "total",
+    "weighted",
+]
 
 
 def smooth(x: Tensor) -> Tensor:
@@ -75,3 +85,11 @@ def texel(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
     top = flat[at].double() * (1 - fx) + flat[at + 1].double() * fx
     low = flat[at + width].double() * (1 - fx) + flat[at + width + 1].double() * fx
     return top * (1 - fy) + low * fy
+
+
+def linspace(start: Tensor, end: Tensor, count: int) -> Tensor:
+    """(B, count) ``np.linspace`` of every row."""
+    step = (end - start) / (count - 1)
+    at = start[:, None] + torch.arange(count, device=start.device) * step[:, None]
+    at[:, -1] = end
+    return at

@@ -76,8 +76,8 @@ def zbuffer(
         base = base + layer[face]
     ends = torch.cumsum(spans, 0)
     limit = TOGETHER.get(points.device.type, 1 << 20)
-    whole = int(ends[-1])
-    cuts = torch.arange(limit, whole, limit, device=ends.device)
+    bounds = [*range(limit, int(ends[-1]), limit)]
+    cuts = torch.tensor(bounds, dtype=torch.int64, device=ends.device)
     cut = [0, *torch.searchsorted(ends, cuts).tolist(), len(ends)]
     for first, last in zip(cut[:-1], cut[1:], strict=True):
         if last > first:

@@ -23,7 +23,7 @@ Seen = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def rasterise_box(rig: TorchRig, state: State) -> tuple[Tensor, Seen]:
-    """The rig's box: points in its pixels (B, N, 3), and the pixels that see what carries the photo.
+    """Points (B, N, 3) in pixels of the rig's box, and the pixels that see the photo's skin.
 
     Where a head was turned, the inside of mouth and eyes is looked past outside the lips
     and lids: a lifted chin would show the floor of the mouth below it.
