@@ -1,0 +1,132 @@
+"""Find a Ray cluster, or start one on this machine, and leave it as it was."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from synth.errors import UsageError
+from synth.optional import require
+
+__all__ = ["connected", "count_actors"]
+
+#: Seconds a cluster has to answer.
+PATIENCE = 5.0
+ANSWER = 25.0
+#: Bytes of the shared memory of a Ray of our own: jobs are small, pictures never pass it.
+OBJECT_STORE = 100 * 2**20
+
+
+@contextmanager
+def connected(address: str | None, actors: int | None = None) -> Iterator[ModuleType]:
+    """The package ``ray``, connected for as long as the context lasts.
+
+    Parameters
+    ----------
+    address : str, optional
+        ``HOST:PORT``, ``auto`` or ``ray://HOST:PORT``. By default that of the
+        environment variable ``RAY_ADDRESS``, else a Ray of its own on this machine.
+    actors : int, optional
+        CPUs of a Ray of its own; all when not given.
+
+    Raises
+    ------
+    DependencyError
+        If Ray is not installed.
+    UsageError
+        If there is no cluster at the address.
+    """
+    ray = require("ray", extra="ray")
+    if ray.is_initialized():  # the caller's: use it, leave it
+        yield ray
+        return
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address != "local":
+        _knock(address)
+    options: dict[str, Any] = {
+        "address": address, "log_to_driver": False, "logging_level": logging.ERROR,
+    }  # fmt: skip
+    if address == "local":
+        options |= {"num_cpus": actors, "object_store_memory": OBJECT_STORE,
+                    "include_dashboard": False}  # fmt: skip
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        try:
+            ray.init(**options)
+        except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+            raise _unreachable(address, str(error)) from None
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in handlers.items():  # Ray takes SIGTERM for itself
+                    signal.signal(number, handler)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Refuse an address without a cluster: ``ray.init`` would try for two minutes and exit."""
+    if address == "auto":
+        return  # Ray tells at once
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(
+            f"ray-address: expected HOST:PORT, ray://HOST:PORT or auto, got {address!r}; "
+            "`ray start --head` prints the cluster's"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except OSError as error:
+        raise _unreachable(address, error.strerror or str(error)) from None
+    if address.startswith("ray://"):
+        return
+    # Something listens: is it Ray? Asked in a process of its own, which can be ended.
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        asked = subprocess.run(command, capture_output=True, timeout=ANSWER, check=False)
+    except subprocess.TimeoutExpired:
+        raise _unreachable(address, f"no answer in {ANSWER:g} s") from None
+    if asked.returncode:
+        last = asked.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise _unreachable(address, last)
+
+
+def _unreachable(address: str, got: str) -> UsageError:
+    got = " ".join(got.split())
+    got = got if len(got) <= 200 else got[:200] + "..."
+    return UsageError(
+        f"ray-address: expected a running Ray cluster at {address}, got: {got}; start one with "
+        "`ray start --head`, or leave the address out to use this machine"
+    )
+
+
+def count_actors(ray: ModuleType, wanted: int | None, gpus_per_actor: float, jobs: int) -> int:
+    """How many actors to start: one per GPU share or CPU, no more than there are jobs.
+
+    Raises
+    ------
+    UsageError
+        If the cluster has no room for one.
+    """
+    if wanted is not None:
+        return max(1, min(wanted, jobs))
+    resources = ray.cluster_resources()
+    room = int(resources.get("CPU", 0))
+    if gpus_per_actor:
+        room = min(room, int(resources.get("GPU", 0) / gpus_per_actor))
+    if not room:
+        raise UsageError(
+            f"ray: expected room for an actor with 1 CPU and {gpus_per_actor:g} GPU, got "
+            f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs in the "
+            "cluster; add nodes, or ask for fewer GPUs"
+        )
+    return min(room, jobs)
