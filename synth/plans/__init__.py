@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from synth.plans.density import bin_areas, kl_to_uniform, va_histogram, water_fill
 from synth.plans.figure import histogram_figure
+from synth.plans.files import read_plan, write_plan
 from synth.plans.kinds import FORMS, KINDS, existing_density, kind_of
 from synth.plans.make import make_plan
 from synth.plans.reference import Density, read_density
@@ -20,8 +21,6 @@ from synth.plans.table import (
     PlanRow,
     check_leaks,
     check_plan,
-    read_plan,
-    write_plan,
 )
 from synth.plans.wish import PlanOptions
 

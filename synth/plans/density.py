@@ -38,7 +38,7 @@ def _edges(bins: int | ArrayLike) -> Float:
     edges = np.asarray(bins, np.float64)
     if edges.ndim == 0:
         if edges != int(edges) or not 1 <= edges <= 200:
-            raise ShapeError(f"bins: expected 1 to 200 along each axis, got {bins}")
+            raise ShapeError(f"bins: expected 1 to 200 along each axis, got {edges:g}")
         return np.linspace(-1, 1, int(edges) + 1)
     rising = edges.ndim == 1 and len(edges) > 1 and bool((np.diff(edges) > 0).all())
     if not rising or abs(edges[0] + 1) > 1e-9 or abs(edges[-1] - 1) > 1e-9:

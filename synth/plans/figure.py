@@ -20,7 +20,7 @@ PAPER, INK, GREY = (255, 255, 255), (32, 36, 42), (120, 126, 134)
 RAMP = np.array([[247, 250, 252], [199, 222, 236], [107, 174, 208], [33, 113, 170], [8, 40, 90]])
 #: Drawn larger and brought down, for smooth edges.
 FINE = 3
-SIDE, MARGIN, TEXT = 300, 34, 14
+SIDE, MARGIN, TEXT = 300, 40, 14
 
 
 def histogram_figure(
@@ -58,7 +58,7 @@ def histogram_figure(
     relative = [_relative(counts, areas) for _, counts in panels]
     top = max(2.0, math.ceil(max(float(r.max()) for r in relative)))
     step = SIDE + 2 * MARGIN
-    width, height = step * len(panels) + 70, SIDE + 2 * MARGIN + 3 * TEXT
+    width, height = step * len(panels) + 88, SIDE + 2 * MARGIN + 3 * TEXT
     sheet = np.full((height, width, 3), PAPER, np.uint8)
     for i, density in enumerate(relative):
         x, y = i * step + MARGIN, MARGIN + TEXT

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ INTENSITY = (0.4, 1.0)
 GRID = 7
 
 
-class Draw(NamedTuple):
+@dataclass(frozen=True)
+class Draw:
     """What a kind works with.
 
     Attributes

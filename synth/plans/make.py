@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from synth.plans.kinds import Draw, kind_of, make_wishes
 from synth.plans.table import Plan, PlanRow, check_plan
 from synth.plans.wish import PlanOptions, Wish
 from synth.targets import source_stems
+from synth.types import Track
 
 __all__ = ["make_plan"]
 
@@ -147,19 +149,38 @@ def _rows(
     rows: list[PlanRow] = []
     for i in sorted(range(len(wishes)), key=lambda i: (rank[dealt[i]], i)):
         wish, source = wishes[i], dealt[i]
-        subject = subjects[source]
-        place = (source, subject, splits[subject])
-        own = style if wish.style is None else wish.style
+        first = PlanRow(
+            id=len(rows),
+            source=source,
+            subject=subjects[source],
+            split=splits[subjects[source]],
+            valence=wish.valence,
+            arousal=wish.arousal,
+            expression=wish.expression,
+            actions=wish.actions,
+            style=style if wish.style is None else wish.style,
+        )
         if wish.track is None:
-            point = (wish.valence, wish.arousal, wish.expression, wish.actions)
-            rows.append(PlanRow(len(rows), *place, *point, own))
-            continue
-        track = wish.track
-        sequence = _unique(f"{stems[source]}_{track.name}", taken)
-        for frame, (valence, arousal) in enumerate(cut(track.va).tolist()):
-            of_track = (valence, arousal, track.expression, "", own, sequence, frame, track.fps)
-            rows.append(PlanRow(len(rows), *place, *of_track))
+            rows.append(first)
+        else:
+            name = _unique(f"{stems[source]}_{wish.track.name}", taken)
+            rows += _frames(first, wish.track, name)
     return rows
+
+
+def _frames(first: PlanRow, track: Track, name: str) -> Iterator[PlanRow]:
+    """The rows of a sequence, numbered on from `first`."""
+    for frame, (valence, arousal) in enumerate(cut(track.va).tolist()):
+        yield replace(
+            first,
+            id=first.id + frame,
+            valence=valence,
+            arousal=arousal,
+            expression=track.expression,
+            sequence=name,
+            frame=frame,
+            fps=track.fps,
+        )
 
 
 def _unique(name: str, taken: set[str]) -> str:

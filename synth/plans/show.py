@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from synth.errors import UsageError
 from synth.plans.density import BINS, kl_to_uniform, va_histogram
 from synth.plans.reference import Density
+from synth.plans.subjects import SPLITS
 from synth.plans.table import Plan
 
 __all__ = ["Estimate", "describe", "estimate", "plan_density", "plan_points"]
 
 Float = NDArray[np.float64]
-
-#: Rows of a table of expressions at most, and splits.
-_ORDER = ("train", "val", "test")
 
 
 def plan_points(plan: Plan) -> Float:
@@ -34,7 +32,7 @@ def plan_density(plan: Plan, existing: Density | None = None) -> Density:
         plan_points(plan), BINS if existing is None else existing.edges
     )
     before = 0.0 if existing is None else existing.counts
-    return Density(counts + before, edges, inside)
+    return Density(np.asarray(counts + before, np.float64), edges, inside)
 
 
 # ------------------------------------------------------------------------- text
@@ -73,14 +71,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in text)
 
 
-def _range(numbers: object) -> str:
-    values = sorted(numbers)  # type: ignore[call-overload]
+def _range(numbers: Iterable[int]) -> str:
+    values = sorted(numbers)
     return f"{values[0]:,}" if values[0] == values[-1] else f"{values[0]:,} to {values[-1]:,}"
 
 
 def _names(plan: Plan) -> list[str]:
     found = {row.split for row in plan}
-    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+    return [name for name in SPLITS if name in found] + sorted(found - set(SPLITS))
 
 
 def _splits(plan: Plan) -> str:
