@@ -21,6 +21,7 @@ COMMANDS = (
     "generate",
     "sequence",
     "augment",
+    "dataset",
     "preview",
     "studio",
     "samples",

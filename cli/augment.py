@@ -60,6 +60,7 @@ SET_OPTIONS = (
                  show_default=True, help="Of the pictures."),
     click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,
                  help="Of jpeg and webp."),
+    click.option("--name", help="Of the set.  [default: that of its folder]"),
     click.option("--shard-size", type=click.IntRange(1), default=500, show_default=True,
                  metavar="N", help="Pictures per shard: what is made, and resumed, as one."),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local",

@@ -25,7 +25,7 @@ __all__ = ["make_set"]
 
 #: Options that say where and how, not what: [run] of run.toml.
 RUN = ("input", "recursive", "output", "limit", "workers", "device", "engine", "ray_address",
-       "max_reject", "log_json")  # fmt: skip
+       "max_reject", "log_json", "name")  # fmt: skip
 #: Options that decide nothing once the plan is there, or are kept elsewhere.
 NOT_KEPT = ("plan", "count", "subjects", "splits", "kfold", "intensity", "max_per_subject",
             "max_per_bin", "mean_face", "write_plan", "fps", "seconds", "overwrite",
@@ -180,7 +180,8 @@ def _run(
     }
     return SetRun(
         Path(options["output"]), generator, making, plan, tuple(sources), tables,
-        options["format"], options["shard_size"], options["workers"], share,
+        options["format"], options["shard_size"], options["workers"], share, options["name"] or "",
+        options["plan"],
     )  # fmt: skip
 
 

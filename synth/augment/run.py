@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from synth import __version__
 from synth.augment.jobs import SHARD_SIZE, Job, make_jobs, photo_digests
 from synth.augment.make import Making
 from synth.augment.pool import Crew, Finished, Progress, run_in_processes
+from synth.dataset.finish import SetInfo, finish
 from synth.dataset.layout import MANIFESTS, PROVENANCE, SCRATCH
 from synth.dataset.manifest import read_manifests, shard_done
+from synth.dataset.summary import Summary
 from synth.errors import SynthError, UsageError
 from synth.images import ImageSource, write_atomic
 from synth.pipeline import Generator
@@ -52,6 +55,10 @@ class SetRun:
     shard_size, workers : int
     max_reject : float, optional
         Share of the judged pictures.
+    name : str
+        Of the set; that of the folder when empty.
+    plan_text : str
+        The plan as it was asked for.
     made, rejected, skipped : int
         So far, by this call.
     """
@@ -66,6 +73,8 @@ class SetRun:
     shard_size: int = SHARD_SIZE
     workers: int = 1
     max_reject: float | None = None
+    name: str = ""
+    plan_text: str = ""
     made: int = 0
     rejected: int = 0
     skipped: int = 0
@@ -127,6 +136,19 @@ class SetRun:
             if isinstance(event, Finished):
                 self._count(event)
             yield event
+
+    def finish(self) -> Summary:
+        """Write what describes the set, once all shards are there."""
+        info = SetInfo(
+            name=self.name or self.root.resolve().name,
+            command=f"synth augment --plan {self.plan_text} ...; all settings are in {RUN_FILE}",
+            plan=f"{self.plan_text}: {len(self.plan)} rows in {PLAN_FILE}",
+            settings={name: self.tables.get(name, {}) for name in DECIDING},
+            counts={"planned": len(self.plan)},
+            sources=f"{len(self.sources)} neutral photos given by the maker of the set.",
+            version=__version__,
+        )
+        return finish(self.root, info)
 
     def _count(self, event: Finished) -> None:
         self.made += event.result.made
