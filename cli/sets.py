@@ -188,12 +188,13 @@ def _run(
 def _make(run: SetRun, options: dict[str, Any]) -> int:
     from synth.cli.progress import interruptible
 
+    engine = _engine(run, options)
     jobs, left = run.begin(options["overwrite"])
     note = _json_lines if options["log_json"] else (lambda event, **values: None)
     note("begin", shards=len(jobs), left=len(left), pictures=sum(j.rows for j in left))
     start = time.perf_counter()
     with interruptible("leaving the shards in work, which are made again next time") as stop:
-        _follow(run.run(left, stop, _engine(run, options)), sum(j.rows for j in left), note,
+        _follow(run.run(left, stop, engine), sum(j.rows for j in left), note,
                 options["log_json"])  # fmt: skip
         interrupted = stop()
     seconds = time.perf_counter() - start
