@@ -82,7 +82,7 @@ def zbuffer(
     for first, last in zip(cut[:-1], cut[1:], strict=True):
         if last > first:
             some = slice(first, last)
-            _draw(keys, rows[some], spans[some], base[some], face[some], shape)
+            _draw(keys, rows[:, some], spans[some], base[some], face[some], shape)
     return keys
 
 
@@ -91,7 +91,7 @@ def _set_up(points: Tensor, faces: Tensor, size: Tensor) -> tuple[Tensor, Tensor
 
     Returns
     -------
-    rows : (K, 12) float64
+    rows : (12, K) float64
         First column and row, columns, corner a, slopes of the weights of b and c, inverse
         depths.
     spans : (K,) int64
@@ -115,8 +115,7 @@ def _set_up(points: Tensor, faces: Tensor, size: Tensor) -> tuple[Tensor, Tensor
             low[:, 0], low[:, 1], across[:, 0], a[at][:, 0], a[at][:, 1],
             ac[:, 1] * inverse, -ab[:, 1] * inverse, -ac[:, 0] * inverse, ab[:, 0] * inverse,
             1.0 / a[at][:, 2], 1.0 / b[at][:, 2], 1.0 / c[at][:, 2],
-        ),
-        1,
+        )
     )  # fmt: skip
     return rows, (across[:, 0] * across[:, 1]).long(), item, face
 
@@ -130,24 +129,26 @@ def _draw(
         torch.arange(len(spans), device=spans.device), spans, output_size=total
     )
     number = torch.arange(total, device=spans.device) - (torch.cumsum(spans, 0) - spans)[which]
-    row = rows[which]
-    across = row[:, 2].long()
-    down = torch.div(number, across, rounding_mode="floor")
-    x, y = row[:, 0] + (number - down * across), row[:, 1] + down
-    dx, dy = x - row[:, 3], y - row[:, 4]
-    w1 = dx * row[:, 5] + dy * row[:, 7]
-    w2 = dx * row[:, 6] + dy * row[:, 8]
+    low_x, low_y, across, ax, ay, w1_dx, w2_dx, w1_dy, w2_dy = rows[:9].unbind(0)
+    wide = across.long()[which]
+    down = torch.div(number, wide, rounding_mode="floor")
+    x, y = low_x[which] + (number - down * wide), low_y[which] + down
+    dx, dy = x - ax[which], y - ay[which]
+    w1 = dx * w1_dx[which] + dy * w1_dy[which]
+    w2 = dx * w2_dx[which] + dy * w2_dy[which]
     w0 = 1.0 - w1 - w2
-    inverse = w0 * row[:, 9] + w1 * row[:, 10] + w2 * row[:, 11]
-    inside = (w0 >= -1e-7) & (w1 >= -1e-7) & (w2 >= -1e-7) & (inverse > 0)
-    which, inverse = which[inside], inverse[inside]
-    at = (base[which] * shape[0] + y[inside].long()) * shape[1] + x[inside].long()
+    inside = ((w0 >= -1e-7) & (w1 >= -1e-7) & (w2 >= -1e-7)).nonzero(as_tuple=True)[0]
+    which, x, y = which[inside], x[inside].long(), y[inside].long()
+    za, zb, zc = (row[which] for row in rows[9:].unbind(0))
+    inverse = w0[inside] * za + w1[inside] * zb + w2[inside] * zc
+    at = (base[which] * shape[0] + y) * shape[1] + x
     near = inverse.float()
     # The loop keeps float32 but compares float64: of triangles with equal float32 depth the last
     # one that was rounded down wins, without such a one the first.
     triangle = face[which]
     tie = torch.where(inverse > near.double(), LATER + triangle, LATER - 1 - triangle)
     key = (near.view(torch.int32).long() << 32) | tie
+    key = torch.where(inverse > 0, key, 0)  # not what is behind the camera
     keys.view(-1).scatter_reduce_(0, at, key, "amax")
 
 

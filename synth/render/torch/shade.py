@@ -93,9 +93,9 @@ def sample(spline: Tensor, slot: Tensor | int, x: Tensor, y: Tensor) -> Tensor:
     flat = spline.reshape(-1, 3)
     out = torch.zeros((len(x), 3), device=x.device)
     for j in range(4):
-        line = wx[0][:, None] * flat[rows[j] + columns[0]]
+        line = wx[0][:, None] * flat.index_select(0, rows[j] + columns[0])
         for i in range(1, 4):
-            line = line + wx[i][:, None] * flat[rows[j] + columns[i]]
+            line = line + wx[i][:, None] * flat.index_select(0, rows[j] + columns[i])
         out = out + wy[j][:, None] * line
     return out
 
