@@ -17,7 +17,7 @@ from typing import Any
 from synth.errors import UsageError
 from synth.optional import require
 
-__all__ = ["connected", "count_actors"]
+__all__ = ["check_cluster", "connected", "count_actors"]
 
 #: Seconds a cluster has to answer.
 PATIENCE = 5.0
@@ -43,15 +43,14 @@ def connected(address: str | None, actors: int | None = None) -> Iterator[Module
     DependencyError
         If Ray is not installed.
     UsageError
-        If there is no cluster at the address.
+        If there is no cluster at the address; ask `check_cluster` first, since Ray itself
+        tries some addresses for two minutes and then ends the process.
     """
     ray = require("ray", extra="ray")
     if ray.is_initialized():  # the caller's: use it, leave it
         yield ray
         return
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    if address != "local":
-        _knock(address)
+    address = _chosen(address)
     options: dict[str, Any] = {
         "address": address, "log_to_driver": False, "logging_level": logging.ERROR,
     }  # fmt: skip
@@ -73,10 +72,39 @@ def connected(address: str | None, actors: int | None = None) -> Iterator[Module
         ray.shutdown()
 
 
+def _chosen(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or "local"
+
+
+def check_cluster(address: str | None) -> None:
+    """Refuse an address without a cluster, within seconds; connects to nothing.
+
+    Parameters
+    ----------
+    address : str, optional
+        As in `connected`.
+
+    Raises
+    ------
+    DependencyError
+        If Ray is not installed.
+    UsageError
+        If nothing there answers as Ray does.
+    """
+    ray = require("ray", extra="ray")
+    if address is None and ray.is_initialized():
+        return
+    address = _chosen(address)
+    if address == "local":
+        return
+    if address != "auto":
+        _knock(address)
+    if not address.startswith("ray://"):
+        _ask(address)
+
+
 def _knock(address: str) -> None:
-    """Refuse an address without a cluster: ``ray.init`` would try for two minutes and exit."""
-    if address == "auto":
-        return  # Ray tells at once
+    """Whether anything listens."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
@@ -87,10 +115,12 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
     except OSError as error:
         raise _unreachable(address, error.strerror or str(error)) from None
-    if address.startswith("ray://"):
-        return
-    # Something listens: is it Ray? Asked in a process of its own, which can be ended.
-    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+
+
+def _ask(address: str) -> None:
+    """Whether what listens is Ray: asked in a process of its own, which can be ended."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status"]
+    command += [] if address == "auto" else ["--address", address]
     try:
         asked = subprocess.run(command, capture_output=True, timeout=ANSWER, check=False)
     except subprocess.TimeoutExpired:

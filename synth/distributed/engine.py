@@ -17,7 +17,7 @@ from synth.augment.jobs import Job
 from synth.augment.make import Making
 from synth.augment.pool import Finished, Progress
 from synth.distributed.board import Board
-from synth.distributed.cluster import connected, count_actors
+from synth.distributed.cluster import check_cluster, connected, count_actors
 from synth.distributed.maker import Answer, Kit, Maker, facts
 from synth.errors import SynthError, UsageError
 from synth.pipeline import Generator
@@ -96,10 +96,11 @@ def ray_engine(
     Raises
     ------
     DependencyError, UsageError
-        When called: Ray is not installed, or there is no cluster at the address.
+        Ray is not installed, or there is no cluster at the address.
     DiskFull, SynthError
-        From an actor; the others are stopped first.
+        While it runs, from an actor; the others are stopped first.
     """
+    check_cluster(address)
     return RayEngine(Kit(generator, making, str(root), fmt), address, actors, gpus_per_actor)
 
 

@@ -25,10 +25,11 @@ from synth.errors import DependencyError, SynthError, UsageError
 from synth.optional import require
 
 __all__ = [
-    "check_address",
     "clear_remote",
     "fetch",
+    "fetch_part",
     "fetch_tables",
+    "holds",
     "is_url",
     "left_at",
     "push",
@@ -126,8 +127,8 @@ def left_at(url: str, jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if not done(job)]
 
 
-def fetch_tables(url: str, local: Path, others: Iterable[str] = ()) -> dict[str, Manifest]:
-    """Copy manifests and provenance into a folder, with `others` where they exist.
+def fetch_tables(url: str, local: Path) -> dict[str, Manifest]:
+    """Copy manifests and provenance into a folder.
 
     Provenance tables that are there already, by their digest, are not copied again.
 
@@ -135,8 +136,6 @@ def fetch_tables(url: str, local: Path, others: Iterable[str] = ()) -> dict[str,
     ----------
     url : str
     local : Path
-    others : iterable of str
-        More files below the set, such as ``run.toml``.
 
     Returns
     -------
@@ -157,8 +156,6 @@ def fetch_tables(url: str, local: Path, others: Iterable[str] = ()) -> dict[str,
                 here.is_file() and digest(here) == file.sha256
             ):
                 wanted.append(file.path)
-    fs, root = _open(url)
-    wanted += [name for name in others if _ask(url, lambda n=name: fs.exists(f"{root}/{n}"))]  # type: ignore[misc]
     fetch(url, local, wanted)
     return manifests
 
@@ -179,29 +176,33 @@ def fetch(url: str, local: Path, names: Iterable[str]) -> None:
         _ask(url, lambda: fs.get([f"{root}/{n}" for n in names], [str(local / n) for n in names]))
 
 
-def check_address(url: str, mark: str) -> None:
-    """Refuse an address that cannot be listed, or holds files but no `mark` of a set.
+def holds(url: str, mark: str) -> bool:
+    """Whether a set with the file `mark` is there, or nothing at all.
 
     Raises
     ------
     UsageError
+        If the address cannot be listed, or holds other files.
     DependencyError
         If the package for this kind of address is not installed.
     """
     fs, root = _open(url)
     _ask(url, fs.invalidate_cache)
-    if not _ask(url, lambda: fs.exists(root)) or _ask(url, lambda: fs.exists(f"{root}/{mark}")):
-        return
+    if not _ask(url, lambda: fs.exists(root)):
+        return False
+    if _ask(url, lambda: fs.exists(f"{root}/{mark}")):
+        return True
     found = _ask(url, lambda: fs.ls(root, detail=False))
     if found := sorted(name.rstrip("/").rpartition("/")[2] for name in found):
         raise UsageError(
             f"output: expected an empty place or an earlier run, got {url} with {len(found)} "
             f"files and folders ({', '.join(found[:3])}); choose another --output"
         )
+    return False
 
 
-def clear_remote(url: str, names: Iterable[str]) -> None:
-    """Remove files and folders of an earlier set by name, nothing foreign.
+def clear_remote(url: str) -> None:
+    """Remove the files of an earlier set, as its manifests name them; nothing foreign.
 
     Raises
     ------
@@ -209,9 +210,31 @@ def clear_remote(url: str, names: Iterable[str]) -> None:
         If they cannot be removed.
     """
     fs, root = _open(url)
-    for name in names:
-        if _ask(url, lambda n=name: fs.exists(f"{root}/{n}")):  # type: ignore[misc]
-            _ask(url, lambda n=name: fs.rm(f"{root}/{n}", recursive=True))  # type: ignore[misc]
+    there = _sizes(url)
+    files = [f.path for m in remote_manifests(url).values() for f in m.files]
+    tables = [name for name in there if name.split("/")[0] in (MANIFESTS, PROVENANCE)]
+    # Manifests first: what is left of a removal that was interrupted does not count.
+    tables.sort(key=lambda name: not name.startswith(f"{MANIFESTS}/"))
+    for name in dict.fromkeys((*tables, *files)):
+        if name in there:
+            _ask(url, lambda n=name: fs.rm_file(f"{root}/{n}"))  # type: ignore[misc]
+
+
+def fetch_part(url: str, local: Path, name: str, start: int, size: int) -> None:
+    """Copy some bytes of a file to the same place of a file with holes.
+
+    Raises
+    ------
+    UsageError
+        If they cannot be read.
+    """
+    fs, root = _open(url)
+    data = _ask(url, lambda: fs.cat_file(f"{root}/{name}", start=start, end=start + size))
+    path = local / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "r+b" if path.exists() else "w+b") as file:
+        file.seek(start)
+        file.write(data)
 
 
 # ------------------------------------------------------------------------ the address
