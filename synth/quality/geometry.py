@@ -27,7 +27,7 @@ Float = NDArray[np.float64]
 #: Columns in which two edges are compared.
 COLUMNS = 24
 #: An eye is open from this opening on, in inter-ocular distances.
-OPEN = 0.03
+OPEN = 0.04
 #: Around the lips what is inside them is searched this far, as the renderer draws it:
 #: in inter-ocular distances, and pixels.
 PAD = (0.02, 2.0)

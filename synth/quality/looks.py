@@ -17,8 +17,9 @@ UInt8 = NDArray[np.uint8]
 
 #: Directions from the middle of the face in which a seam is looked for.
 SECTORS = 16
-#: A direction with less border than this counts as if it had it, inter-ocular distances.
-LEAST_BORDER = 0.2
+#: A direction with less border than this counts as if it had it, so that specks of a few
+#: pixels weigh little; inter-ocular distances.
+LEAST_BORDER = 0.8
 #: Around mouth and eyes, whose edges are drawn, borders do not count; inter-ocular distances.
 SPARED = 0.08
 #: Pixels from the outline of the face at which its two sides are compared.

@@ -13,7 +13,7 @@ __all__ = ["border_jumps", "capped_detail", "folded"]
 @njit(cache=True, nogil=True)
 def _jump(image: Any, y: Any, x: Any, v: Any, u: Any) -> Any:
     """Mean absolute difference of two pixels, grey levels."""
-    total = 0
+    total = 0.0
     for k in range(3):
         total += abs(np.int32(image[y, x, k]) - np.int32(image[v, u, k]))
     return total / 3.0

@@ -136,7 +136,7 @@ class Network:
         (N, 128) float64
         """
         torch, functional = self._torch, self._torch.nn.functional
-        values = (faces.astype(np.float32) - np.float32(MEAN)) / np.float32(SCALE)
+        values = (faces.astype(np.float32) - np.array(MEAN, np.float32)) / np.float32(SCALE)
         with torch.inference_mode():
             x = torch.from_numpy(values).permute(0, 3, 1, 2)  # is channels_last already
             x = functional.relu(functional.conv2d(x, *self._first, stride=2))
