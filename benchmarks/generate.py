@@ -98,7 +98,7 @@ def per_target(source: ImageSource, repeats: int) -> None:
         generator = Generator(crop="face", size=size)
         image, faces = generator.faces(source)
         face = generator.prepare(image, faces[0])
-        weights = [generator.express(target).weights[generator.order] for target in targets]
+        weights = [generator.act(face, t).weights[generator.order] for t in targets]
         for w in weights:
             render(face.rig, w)  # compile, fill caches
         profile: dict[str, float] = {}
@@ -112,11 +112,11 @@ def per_target(source: ImageSource, repeats: int) -> None:
         wall = sum(profile.values())
         column = {f"render: {k}": 1e3 * spent * v / wall / count for k, v in profile.items()}
         middle = targets[len(targets) // 2]
-        found = generator.express(middle)
+        found = generator.act(face, middle)
         drawn = render(face.rig, found.weights[generator.order])
         record = make_record(generator, face.rig, face.matrix, middle, found, drawn, 0)
         line = record_line(record)
-        column["lookup"] = median_ms(20, generator.express, middle)
+        column["lookup"] = median_ms(20, generator.act, face, middle)
         column["record"] = median_ms(
             20, make_record, generator, face.rig, face.matrix, middle, found, drawn, 0
         ) + median_ms(20, record_line, record)

@@ -164,8 +164,9 @@ PICTURE_OPTIONS = (
                  help="largest, error, all or an index, where a photo shows several faces."),
     click.option("--composite", type=click.Choice(["warp", "poisson"]), default="warp",
                  show_default=True, help="Move the photo's pixels, or render and blend."),
-    click.option("--backend", type=click.Choice(["numba", "pytorch3d"]), default="numba",
-                 show_default=True, help="Rasteriser."),
+    click.option("--backend", type=click.Choice(["numba", "pytorch3d", "torch"]), default="numba",
+                 show_default=True,
+                 help="Rasteriser; torch draws whole batches, on --device cuda too."),
     click.option("--model", type=click.Path(path_type=Path), metavar="NPZ",
                  help="Morphable model.  [default: the embedded one]"),
     click.option("--gallery", type=click.Path(path_type=Path), metavar="FILE",
@@ -185,7 +186,8 @@ RUN_OPTIONS = (
     click.option("--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N",
                  help="Processes."),
     click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu",
-                 show_default=True, help="For the face-alignment detector."),
+                 show_default=True,
+                 help="For the torch backend and the face-alignment detector."),
 )  # fmt: skip
 
 

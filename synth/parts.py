@@ -52,7 +52,7 @@ class Parts(Settings):
 
     def preload(self) -> None:
         """Load every part now, so that what is missing is said before the first photo."""
-        _ = self.digests, self.order
+        _ = self.digests, self.order, self.torch_device
         if not self.landmarks.startswith("file"):
             _ = self._detector
 

@@ -1,9 +1,8 @@
 """Photos x valence-arousal targets -> labelled pictures. Start reading here.
 
-``photo -> faces -> [crop] -> fit -> rig`` happens once per face, and ``target ->
-weights -> render -> Sample`` once per target. Every stage is a function of its
-own module; this one puts them in order, asks whether the photo can be used, and
-writes down what was done.
+``photo -> faces -> [crop] -> fit -> rig`` happens once per face, ``target -> weights ->
+render -> Sample`` once per target. Every stage is a function of its own module; this
+one puts them in order, and asks whether the photo can be used.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ from synth.landmarks import select_face
 from synth.parts import Parts
 from synth.provenance import make_record
 from synth.records import Skip
-from synth.render.face import Rendered, render
+from synth.render.draw import draw_faces
+from synth.render.face import Rendered
 from synth.render.rig import FaceRig, build_rig
 from synth.seeds import sample_seed
 from synth.targets import Target
@@ -64,10 +64,7 @@ class PreparedFace:
 
 
 class Generator(Parts):
-    """Turns neutral photos into the same people with the affect asked for.
-
-    Takes the fields of `synth.settings.Settings`.
-    """
+    """Neutral photos to the same people with the affect asked for; takes `Settings`' fields."""
 
     # ----------------------------------------------------------------- once per photo
     def faces(self, photo: Photo) -> tuple[FaceImage, list[Landmarks]]:
@@ -123,7 +120,8 @@ class Generator(Parts):
 
     def show(self, face: PreparedFace, done: Act) -> Rendered:
         """The face doing that."""
-        return render(face.rig, done.weights[self.order], done.head)
+        one = [done.weights[self.order]], [done.head]
+        return draw_faces(face.rig, *one, self.torch_device)[0]
 
     def sample(self, face: PreparedFace, target: Target, done: Act, drawn: Rendered) -> Sample:
         """What was drawn, with its label and record."""

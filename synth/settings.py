@@ -37,8 +37,8 @@ class Settings:
         How a target becomes weights: see `synth.expressions.gallery`.
     composite : {"warp", "poisson"}
         See `synth.render.settings`.
-    backend : {"numba", "pytorch3d"}
-        Rasteriser.
+    backend : {"numba", "pytorch3d", "torch"}
+        See `synth.render.settings`.
     crop : str, optional
         A profile of `synth.crops.PROFILES`: cut the face out, to `size` x `size` pixels.
     size : int, optional
@@ -48,7 +48,7 @@ class Settings:
     seed : int
         Of the run; each sample gets its own from it.
     device : {"cpu", "cuda", "auto"}
-        For the parts that can use one: the face-alignment detector.
+        For the parts that can use one: the torch renderer, the face-alignment detector.
     limits : Limits
         Which photos are refused.
 
@@ -64,7 +64,7 @@ class Settings:
     face: str | int = "largest"
     lookup: Literal["smooth", "class"] = "smooth"
     composite: Literal["warp", "poisson"] = "warp"
-    backend: Literal["numba", "pytorch3d"] = "numba"
+    backend: Literal["numba", "pytorch3d", "torch"] = "numba"
     crop: str | None = None
     size: int | None = None
     blinks: bool = False
@@ -88,9 +88,10 @@ class Settings:
             raise UsageError(
                 f"landmarks: expected one of {', '.join(DETECTORS)}, got {self.landmarks!r}"
             )
-        if self.device == "cuda" and self.landmarks != "face-alignment":
+        if self.device == "cuda" and "torch" != self.backend and "face-alignment" != self.landmarks:
             raise UsageError(
-                "device: expected cpu or auto, got cuda; only --landmarks face-alignment uses it"
+                "device: expected cpu or auto, got cuda; only --backend torch and "
+                "--landmarks face-alignment use it"
             )
         self._settle_size()
         if self.seed < 0:
@@ -122,14 +123,26 @@ class Settings:
 
     def detector_options(self) -> dict[str, Any]:
         """Keyword arguments of the detector."""
-        if self.landmarks != "face-alignment":
-            return {}
-        device = self.device
-        if device == "auto":
-            import torch
+        return {"device": self.torch_device} if self.landmarks == "face-alignment" else {}
 
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        return {"device": device}
+    @property
+    def torch_device(self) -> str:
+        """``cpu`` or ``cuda``; refuses a device that is not there.
+
+        Raises
+        ------
+        UsageError
+            If ``cuda`` is asked for and torch sees none.
+        """
+        if self.device == "cpu":
+            return "cpu"
+        import torch
+
+        if torch.cuda.is_available():
+            return "cuda"
+        if self.device == "cuda":
+            raise UsageError("device: expected one that torch sees, got cuda; use --device cpu")
+        return "cpu"
 
     @cached_property
     def digests(self) -> dict[str, str]:

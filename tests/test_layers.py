@@ -33,6 +33,7 @@ SIDEWAYS = {
     ("images", "image_metadata"): "images is their public face",
     ("augment", "dataset"): "shards are written as the set's format says",
     ("distributed", "augment"): "runs the same jobs elsewhere",
+    ("distributed", "dataset"): "moves shards and tables to where they are kept",
     ("cli", "studio"): "one of the commands serves the page",
     ("motion", "expressions"): "knows the blendshapes of lids and gaze by name",
     ("provenance", "acting"): "records what a face did",

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synth.augment.jobs import Job
-from synth.augment.make import Making, Picture, key_of, make_picture
+from synth.augment.make import (
+    Making,
+    Picture,
+    Shot,
+    draw_shots,
+    key_of,
+    make_picture,
+    shot_of,
+)
 from synth.dataset.manifest import write_manifest
 from synth.dataset.writers import shard_writer
 from synth.errors import AssetError, DependencyError, SkipPhoto, SynthError
@@ -17,6 +25,8 @@ from synth.pipeline import Generator, PreparedFace
 from synth.plans import PlanRow
 from synth.quality import Embedder
 from synth.records import Skip
+from synth.render.draw import BATCH
+from synth.render.face import Rendered
 
 __all__ = ["DiskFull", "ShardResult", "Stopped", "Told", "run_shard"]
 
@@ -139,16 +149,39 @@ def _pictures(
     for source, rows in job.groups:
         tell("photo", source.name)
         face = _prepare(generator, source, crashed)
-        for row in rows:
-            if isinstance(face, Skip):
-                yield row, face
-                continue
-            try:
-                yield row, make_picture(generator, face, row, dict(job.tracks), making, embedder)
-            except (AssetError, DependencyError, OSError):
-                raise  # every other row would fail alike
-            except Exception as error:
-                yield row, _bug(source, error)
+        if isinstance(face, Skip):
+            yield from ((row, face) for row in rows)
+            continue
+        size = BATCH.get(generator.backend, 1)
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            firsts = _drawn_together(generator, face, batch, job, making) if size > 1 else None
+            for row, first in zip(batch, firsts or [None] * len(batch), strict=True):
+                try:
+                    made = make_picture(generator, face, row, job.tracks, making, embedder, first)
+                except (AssetError, DependencyError, OSError):
+                    raise  # every other row would fail alike
+                except Exception as error:
+                    yield row, _bug(source, error)
+                else:
+                    yield row, made
+
+
+def _drawn_together(
+    generator: Generator,
+    face: PreparedFace,
+    rows: Sequence[PlanRow],
+    job: Job,
+    making: Making,
+) -> list[tuple[Shot, Rendered]] | None:
+    """The first attempt at each row; None where that fails, to find out which row it is."""
+    try:
+        shots = [shot_of(generator, face, row, job.tracks, making) for row in rows]
+        return list(zip(shots, draw_shots(generator, face, shots), strict=True))
+    except (AssetError, DependencyError, OSError):
+        raise
+    except Exception:
+        return None
 
 
 def _prepare(

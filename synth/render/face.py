@@ -42,11 +42,14 @@ class Rendered:
         Pixels that were written; the others equal the photo.
     landmarks : (68, 2) float64
         Where the expression put the landmarks, pixels.
+    points : (V + S, 3) float64, optional
+        Mesh and skirt of the expression, pixels and depth.
     """
 
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     landmarks: Float
+    points: Float | None = None
 
 
 class _Timer:
@@ -117,7 +120,7 @@ def render(
         timer("blend")
     corners = rig.model.faces[rig.model.landmark_faces]
     at = (rig.model.landmark_bary[:, :, None] * state.points[corners][..., :2]).sum(1)
-    return Rendered(out, mask, at)
+    return Rendered(out, mask, at, state.points)
 
 
 def _warp(

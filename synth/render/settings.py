@@ -20,8 +20,9 @@ class RenderSettings:
         ``warp`` moves the photo's own pixels with the 3-D motion and lets the
         motion fade out around the face. ``poisson`` is the method of Kollias et
         al. (IJCV 2020): render the textured mesh, then Poisson-blend it.
-    backend : {"numba", "pytorch3d"}
-        Rasteriser.
+    backend : {"numba", "pytorch3d", "torch"}
+        Rasteriser; ``torch`` is the whole renderer on batches of targets, see
+        `synth.render.torch`.
     relight, folds, mouth, eyes : bool
         Switches of the parts that make a face look alive, for ablations.
     fold_gain : float
@@ -31,7 +32,7 @@ class RenderSettings:
     """
 
     composite: Literal["warp", "poisson"] = "warp"
-    backend: Literal["numba", "pytorch3d"] = "numba"
+    backend: Literal["numba", "pytorch3d", "torch"] = "numba"
     relight: bool = True
     folds: bool = True
     mouth: bool = True
@@ -42,8 +43,13 @@ class RenderSettings:
     def __post_init__(self) -> None:
         for name, allowed in (
             ("composite", ("warp", "poisson")),
-            ("backend", ("numba", "pytorch3d")),
+            ("backend", ("numba", "pytorch3d", "torch")),
         ):
             value = getattr(self, name)
             if value not in allowed:
                 raise UsageError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+        if (self.backend, self.composite) == ("torch", "poisson"):
+            raise UsageError(
+                "composite: expected warp with the backend torch, got poisson; "
+                "leave out --backend torch"
+            )
