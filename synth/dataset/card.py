@@ -171,7 +171,7 @@ def _yaml(text: str) -> str:
 
 def _table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
+    lines: list[Iterable[object]] = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
 
 

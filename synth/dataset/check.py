@@ -153,7 +153,7 @@ def check_set(root: Path) -> Report:
         for split in report.pictures
     }
     if seen.alike:
-        report.notes.append(f"{seen.alike} pictures have the pixels of another one of their split")
+        report.notes.append(f"pictures with the pixels of another one of their split: {seen.alike}")
     _check_files(report, manifests)
     return report
 
@@ -183,11 +183,12 @@ def _check_shard(report: Report, manifest: Manifest, seen: _Seen, bad: set[str])
     except SynthError as error:
         report.add("damaged", provenance_name(manifest.split, manifest.number), str(error))
         return
-    for where, message in examine_tables(report.root, manifest, rows, bad):
-        report.add("mismatch", where, message)
-    if rows:
-        points = [[row[name] for row in rows] for name in ("valence", "arousal")]
-        report.histogram += va_counts(*np.nan_to_num(points), CELLS)
+    for place, message in examine_tables(report.root, manifest, rows, bad):
+        report.add("mismatch", place, message)
+    valence, arousal = (
+        np.nan_to_num([row[name] for row in rows]) for name in ("valence", "arousal")
+    )
+    report.histogram += va_counts(valence, arousal, CELLS)
     for row in rows:
         report.pictures[manifest.split] += 1
         seen.subjects.setdefault(row["subject"], set()).add(manifest.split)

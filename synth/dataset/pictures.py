@@ -83,9 +83,11 @@ def _legend(draw: ImageDraw.ImageDraw, most: int) -> None:
     for step in range(200):
         y = top + 200 - step
         draw.line((left, y, left + 18, y), _shade(step / 199))
-    for share in (0.0, 0.25, 0.5, 1.0):
-        draw.text((left + 24, top + 200 - 199 * share), f"{share * most:.0f}", INK, _font(14),
-                  anchor="lm")  # fmt: skip
+    for count in sorted({1, most // 4, most // 2, most} - {0}):
+        if count > most:
+            continue  # an empty set
+        y = top + 200 - round(199 * count / most)
+        draw.text((left + 24, y), f"{count}", INK, _font(14), anchor="lm")
     draw.text((left - 12, top - 14), "pictures a cell", INK, _font(14), anchor="ls")
 
 
