@@ -135,6 +135,13 @@ def _inside(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(table[labels])
 
 
+def _groups(labels: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """(F,) 0 for the skin, 1 for its surroundings, -1 for the rest."""
+    table = np.full(256, -1, np.int8)
+    table[SKIN], table[OUTSIDE] = 0, 1
+    return np.asarray(table[labels])
+
+
 def fold_share(rig: FaceRig, points: Float, camera: Camera) -> float:
     """Share of the area of the visible skin, or of its surroundings, that turned over.
 
@@ -150,12 +157,10 @@ def fold_share(rig: FaceRig, points: Float, camera: Camera) -> float:
     """
     surface = rig.surface
     still = camera is rig.fit.camera
-    skin = (rig.neutral if still else project(rig.fit.vertices, camera))[:, :2]
-    before = np.concatenate((skin, surface.skirt))
-    groups = np.full(256, -1)
-    groups[SKIN], groups[OUTSIDE] = 0, 1
-    area = folded(before, np.ascontiguousarray(points[:, :2]), surface.faces,
-                  groups[surface.labels], 2)  # fmt: skip
+    skin = rig.neutral if still else project(rig.fit.vertices, camera)
+    before = np.empty((len(points), 2))
+    before[: len(skin)], before[len(skin) :] = skin[:, :2], surface.skirt
+    area = folded(before, points, surface.faces, _groups(surface.labels), 2)
     front = area[0, area[0, :, 0].argmax()]  # what is seen of the skin
     around_it = area[1].sum(0)
     return float(max(front[1] / max(front[0], 1e-9), around_it[1] / max(around_it[0], 1e-9)))

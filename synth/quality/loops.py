@@ -20,6 +20,15 @@ def _jump(image: Any, y: Any, x: Any, v: Any, u: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _covered(boxes: Any, y: Any, x: Any) -> Any:
+    """Whether a pixel lies in one of `boxes` (n, 4): left, top, right, bottom, half open."""
+    for b in range(boxes.shape[0]):
+        if boxes[b, 0] <= x < boxes[b, 2] and boxes[b, 1] <= y < boxes[b, 3]:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def border_jumps(pixels: Any, photo: Any, mask: Any, spared: Any, centre: Any, sectors: Any) -> Any:
     """Jumps across the border of a mask, by direction.
 
@@ -41,22 +50,20 @@ def border_jumps(pixels: Any, photo: Any, mask: Any, spared: Any, centre: Any, s
     """
     out = np.zeros((sectors, 2))
     height, width = mask.shape
-    for y in range(height):
-        for x in range(width):
+    for y in range(height - 1):  # pairs along the last row and column are left out
+        for x in range(width - 1):
+            here = mask[y, x]
+            if here == mask[y, x + 1] and here == mask[y + 1, x]:
+                continue
+            if _covered(spared, y, x):
+                continue
+            angle = np.arctan2(y - centre[1], x - centre[0]) / (2 * np.pi) + 0.5
+            s = min(int(angle * sectors), sectors - 1)
             for step in range(2):
                 v, u = y + step, x + 1 - step
-                if v >= height or u >= width or mask[y, x] == mask[v, u]:
-                    continue
-                inside = False
-                for b in range(spared.shape[0]):
-                    if spared[b, 0] <= x < spared[b, 2] and spared[b, 1] <= y < spared[b, 3]:
-                        inside = True
-                if inside:
-                    continue
-                angle = np.arctan2(y - centre[1], x - centre[0]) / (2 * np.pi) + 0.5
-                s = min(int(angle * sectors), sectors - 1)
-                out[s, 0] += _jump(pixels, y, x, v, u) - _jump(photo, y, x, v, u)
-                out[s, 1] += 1
+                if mask[v, u] != here:
+                    out[s, 0] += _jump(pixels, y, x, v, u) - _jump(photo, y, x, v, u)
+                    out[s, 1] += 1
     return out
 
 
