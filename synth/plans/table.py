@@ -104,11 +104,6 @@ class Plan:
 
 
 # ----------------------------------------------------------------------- checks
-@lru_cache(maxsize=4096)
-def _check_actions(actions: str) -> None:
-    parse_actions(actions)
-
-
 def check_row(row: PlanRow, place: str) -> None:
     """Refuse a row that cannot become a picture.
 
@@ -123,43 +118,73 @@ def check_row(row: PlanRow, place: str) -> None:
     UsageError
         Names the column.
     """
-    column = "id"
-    try:
-        if not 0 <= row.id < 2**63:
-            raise UsageError(f"expected 0 or more, got {row.id}")
-        column = "split" if not _FOLDER.fullmatch(row.split) else "sequence"
-        for folder in (row.split, *filter(None, (row.sequence,))):
-            if not _FOLDER.fullmatch(folder):
-                raise UsageError(
-                    f"expected letters, digits, '_', '-', '+' and inner '.', got {folder!r}"
-                )
-        column = "style"
-        if row.style < 0:
-            raise UsageError(f"expected 0 or more, got {row.style}")
-        column = "valence, arousal"
-        point = VA(row.valence, row.arousal)
-        column = "expression"
-        if row.expression and expression_name(row.expression) != row.expression:
-            raise TargetError(f"expected one of {', '.join(EXPRESSIONS)}, got {row.expression!r}")
-        Target(point, row.id, row.expression)
-        column = "actions"
-        if row.actions:
-            _check_actions(row.actions)
-            if row.expression or point.radius > 0:
-                raise UsageError(
-                    "expected valence and arousal 0 and no expression where actions are given, "
-                    "because their label is read from the face"
-                )
-        column = "frame" if row.sequence or row.frame != -1 else "fps"
-        if row.sequence and (row.frame < 0 or not 0 < row.fps <= 240):
-            raise UsageError(
-                f"expected a frame from 0 and fps above 0 to 240 in a sequence, got frame "
-                f"{row.frame} and fps {row.fps:g}"
-            )
-        if not row.sequence and (row.frame != -1 or row.fps != 0):
-            raise UsageError("expected frame and fps empty without a sequence")
-    except UsageError as error:
-        raise type(error)(f"plan: {place}: column {column}: {error}") from None
+    for check, column in _CHECKS:
+        try:
+            check(row)
+        except UsageError as error:
+            raise type(error)(f"plan: {place}: column {column}: {error}") from None
+
+
+def _check_number(row: PlanRow) -> None:
+    if not 0 <= row.id < 2**63:
+        raise UsageError(f"expected 0 or more, got {row.id}")
+
+
+@lru_cache(maxsize=4096)
+def _check_folder(name: str) -> None:
+    if name and not _FOLDER.fullmatch(name):
+        raise UsageError(f"expected letters, digits, '_', '-', '+' and inner '.', got {name!r}")
+
+
+def _check_style(row: PlanRow) -> None:
+    if row.style < 0:
+        raise UsageError(f"expected 0 or more, got {row.style}")
+
+
+def _check_expression(row: PlanRow) -> None:
+    if not row.expression:
+        return
+    if expression_name(row.expression) != row.expression:
+        raise TargetError(f"expected one of {', '.join(EXPRESSIONS)}, got {row.expression!r}")
+    Target(VA(row.valence, row.arousal), row.id, row.expression)
+
+
+@lru_cache(maxsize=4096)
+def _check_actions(actions: str, expression: str, valence: float, arousal: float) -> None:
+    parse_actions(actions)
+    if expression or valence or arousal:
+        raise UsageError(
+            "expected valence and arousal 0 and no expression where actions are given, "
+            "because their label is read from the face"
+        )
+
+
+def _check_frame(row: PlanRow) -> None:
+    if row.sequence and (row.frame < 0 or not 0 < row.fps <= 240):
+        raise UsageError(
+            f"expected a frame from 0 and fps above 0 to 240 in a sequence, got frame "
+            f"{row.frame} and fps {row.fps:g}"
+        )
+    if not row.sequence and (row.frame != -1 or row.fps != 0):
+        raise UsageError("expected frame and fps empty without a sequence")
+
+
+#: What is checked of each row, and the column that messages name.
+_CHECKS: tuple[tuple[Callable[[PlanRow], object], str], ...] = (
+    (_check_number, "id"),
+    (lambda row: _check_folder(row.split or "/"), "split"),
+    (lambda row: _check_folder(row.sequence), "sequence"),
+    (_check_style, "style"),
+    (lambda row: VA(row.valence, row.arousal), "valence, arousal"),
+    (_check_expression, "expression"),
+    (
+        lambda row: (
+            row.actions and _check_actions(row.actions, row.expression, row.valence, row.arousal)
+        ),
+        "actions",
+    ),
+    (_check_frame, "frame"),
+)
 
 
 def check_plan(plan: Plan, place: Callable[[int], str] | None = None) -> None:
