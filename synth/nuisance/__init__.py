@@ -1,4 +1,4 @@
-"""What varies between photos of one face and one expression: head pose, light, camera, things worn.
+"""What varies between photos of one face with one expression: pose, light, camera, things worn.
 
 ``Ranges`` say how far, ``draw_nuisance`` draws one `Nuisance` from a picture's seed,
 the renderer takes its pose and ``apply_nuisance`` does the rest. What was drawn is

@@ -43,11 +43,13 @@ LIFT = np.array(
         [3.0, 3.0, 3.0, 2.5, 2.0],
     ]
 )
-ROWS, COLUMNS = 61, 41
+ROWS, COLUMNS = 61, 25
+#: Samples between the outer eye corners.
+SAMPLES = 270.0
 #: Rows of the pleats, as shares of the height, and half the width of one.
 PLEATS, PLEAT = (0.3, 0.47, 0.64), 0.018
 
-_ANCHORS: dict[int, Index] = {}
+_ANCHORS: dict[int, tuple[Index, Float]] = {}
 
 
 def _spread(knots: int, count: int) -> Float:
@@ -59,8 +61,11 @@ def _spread(knots: int, count: int) -> Float:
 _DOWN, _ACROSS = _spread(5, ROWS), _spread(9, COLUMNS)
 
 
-def _anchors(model: MorphableModel) -> Index:
-    """(5, 9) vertices of the front of the mean face at `ANCHORS`, right cheek to left."""
+def _anchors(model: MorphableModel) -> tuple[Index, Float]:
+    """Vertices (5, 9) at the front of the mean face, right cheek to left, and what they lack.
+
+    The offsets (5, 9, 3) in mm lead from each vertex to its point of `ANCHORS`.
+    """
     found = _ANCHORS.get(id(model))
     if found is None:
         skin = np.unique(model.faces[np.isin(model.parts, (SKIN, LIPS))])
@@ -69,27 +74,32 @@ def _anchors(model: MorphableModel) -> Index:
         flat = np.linalg.norm(place[:, None, None, :2] - both, axis=3)
         # The frontmost of those close by: the mesh has lips and nostrils behind its front.
         cost = flat - 0.15 * place[:, 2, None, None]
-        found = _ANCHORS[id(model)] = skin[cost.argmin(0)].astype(np.int64)
+        index = skin[cost.argmin(0)].astype(np.int64)
+        rest = np.zeros((*index.shape, 3))
+        rest[..., :2] = both - model.mean[index][..., :2]
+        found = _ANCHORS[id(model)] = index, rest
         weakref.finalize(model, _ANCHORS.pop, id(model), None)
     return found
 
 
 def sheet(model: MorphableModel, head: Posed, worn: FaceMask) -> Float:
     """(ROWS, COLUMNS, 3) points of the mask on the posed face, model space, mm."""
-    index = _anchors(model)
+    index, rest = _anchors(model)
+    skin = head.vertices[index] + rest
     lift = np.concatenate((LIFT[:, :0:-1], LIFT), axis=1)
     loose = np.ones_like(lift)
     loose[1:4, 2:7] += 0.6 * worn.sag
-    x = head.vertices[index] - (0.0, -40.0, -70.0)  # away from the middle of the head
-    outward = x / np.linalg.norm(x, axis=2, keepdims=True)
-    points = head.vertices[index] + (lift * loose)[..., None] * outward
+    outward = skin - (0.0, -40.0, -70.0)  # away from the middle of the head
+    outward /= np.linalg.norm(outward, axis=2, keepdims=True)
+    points = skin + (lift * loose)[..., None] * outward
     tip, bridge = head.landmarks[30], head.landmarks[27]
     nose = tip + worn.height * (bridge - tip) + (0.0, 0.0, 2.0)
     shift = nose - points[0, 4]
     points[0] += np.array([0, 0.1, 0.35, 0.8, 1, 0.8, 0.35, 0.1, 0])[:, None] * shift * (0, 1, 0)
     points[0, 4] = nose
     points[4, :, 1] -= 4.0
-    return np.asarray(np.einsum("ra,sb,abk->rsk", _DOWN, _ACROSS, points))
+    down = _DOWN @ points.reshape(5, 27)
+    return np.asarray(_ACROSS @ down.reshape(ROWS, 9, 3))
 
 
 def _grid_faces() -> NDArray[np.int32]:
@@ -128,7 +138,7 @@ def _mesh(model: MorphableModel, head: Posed, worn: FaceMask) -> Mesh:
     albedo = np.clip(colour * _SHADE.reshape(-1, 1), 0, 255)
     meshes = [(vertices, _FACES, normals, albedo)]
     for column, ear in ((0, 0), (-1, 16)):
-        for row, end in ((1, (1.0, -12.0, -16.0)), (-2, (1.0, -30.0, -18.0))):
+        for row, end in ((1, (1.0, -12.0, -16.0)), (-2, (-1.0, -20.0, -16.0))):
             strap = _loop(grid[row, column], head.landmarks[ear], end, 1 if ear else -1)
             white = np.tile([225.0, 226.0, 228.0], (len(strap[0]), 1))
             meshes.append((*strap, np.minimum(white, colour + 70)))
@@ -138,6 +148,7 @@ def _mesh(model: MorphableModel, head: Posed, worn: FaceMask) -> Mesh:
         np.concatenate([m[1] + s for m, s in zip(meshes, starts, strict=False)]).astype(np.int32),
         np.concatenate([m[2] for m in meshes]),
         np.concatenate([m[3] for m in meshes]),
+        shown=len(_FACES),
     )
 
 
@@ -169,7 +180,7 @@ def wear_mask(
     """Put a mask on the posed face, in place."""
     pixel = head.scale
     mesh = _mesh(light.rig.model, head, worn)
-    layer = draw_layer(mesh, head, light, 7.0, 0.0, 14 * pixel)
+    layer = draw_layer(mesh, head, light, 0.0, 14 * pixel, SAMPLES)
     if layer is None:
         return
     below = shadow(layer, (0.0, 1.0 * pixel), 3.0 * pixel, 0.45)

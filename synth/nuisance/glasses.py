@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from synth.camera import project
@@ -30,6 +34,10 @@ BEFORE, TILT, WRAP = 14.0, 0.12, 0.0022
 #: The lens's middle lies below the eye's, mm.
 BELOW = 3.0
 POINTS = 72
+#: Bits after the point of OpenCV's polygon corners.
+FRACTION = 4
+#: Samples between the outer eye corners: a thin rim is some samples wide.
+SAMPLES = 360.0
 
 
 def _outline(frame: str) -> Float:
@@ -76,7 +84,7 @@ def wear_glasses(
 ) -> None:  # fmt: skip
     """Put glasses on the posed face, in place."""
     pixel = head.scale
-    layer = draw_layer(_frame(head, glasses), head, light, 3.0, 70.0, 14 * pixel)
+    layer = draw_layer(_frame(head, glasses), head, light, 70.0, 14 * pixel, SAMPLES)
     if layer is None:
         return
     side = -float(np.clip(light.added[0], -0.5, 0.5)) * 6
@@ -157,32 +165,38 @@ def _lenses(
     left, top, width, height = layer.box
     clear = np.ones((height, width, 3), np.float32)
     glow = np.zeros((height, width, 4), np.float32)
-    tint = 1 - glasses.tint * np.array([0.9, 1.0, 1.1])
-    shift, fine = 4, 16.0
+    tint = (glasses.tint * np.array([0.9, 1.0, 1.1])).astype(np.float32)
+    sky = np.minimum(light.white * (1.12, 1.14, 1.18), 255.0).astype(np.float32)
     for outline in lens_outlines(head, glasses):
-        seen = project(outline, head.camera)[:, :2]
+        seen = project(outline, head.camera)[:, :2] - (left, top)
         cover = np.zeros((height, width), np.uint8)
-        corners = np.round((seen - (left, top)) * fine).astype(np.int32)
-        cv2.fillPoly(cover, [corners], 255, cv2.LINE_AA, shift)
-        share = (cover / np.float32(255)).astype(np.float32)
-        clear *= 1 - share[..., None] * (1 - tint).astype(np.float32)
-        alpha = share * _reflection(seen - (left, top), glasses, (height, width))
-        glow[..., 3] += alpha
-        sky = np.minimum(light.white * (1.12, 1.14, 1.18), 255.0).astype(np.float32)
-        glow[..., :3] += alpha[..., None] * sky
+        corners = np.round(seen * (1 << FRACTION)).astype(np.int32)
+        cv2.fillPoly(cover, [corners], 255, cv2.LINE_AA, FRACTION)
+        low, high = seen.min(0), seen.max(0)
+        middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1.0)
+        _reflect(cover, middle, half, glasses.glare, glasses.glare_at, tint, sky, clear, glow)
     return clear, glow
 
 
-def _reflection(seen: Float, glasses: Glasses, shape: tuple[int, int]) -> Float32:
-    """(h, w) share of the light that is reflected: a faint sheen and a slanted soft window."""
-    low, high = seen.min(0), seen.max(0)
-    middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1.0)
-    x = ((np.arange(shape[1]) - middle[0]) / half[0]).astype(np.float32)
-    y = ((np.arange(shape[0])[:, None] - middle[1]) / half[1]).astype(np.float32)
-    sheen = 0.03 + 0.03 * np.clip(-y, -1, 1)
-    if glasses.glare == 0:
-        return np.asarray(np.broadcast_to(sheen, shape), np.float32)
-    across = x + np.float32(0.4) * y - np.float32(0.55 * glasses.glare_at)
-    window = np.exp(-((across / 0.34) ** 4)) * np.clip(0.75 - 0.55 * y, 0, 1)
-    second = 0.5 * np.exp(-(((across - 0.52) / 0.08) ** 4)) * np.clip(0.7 - 0.6 * y, 0, 1)
-    return np.asarray(sheen + 0.5 * glasses.glare * np.maximum(window, second), np.float32)
+@njit(cache=True, nogil=True)
+def _reflect(cover: Any, middle: Any, half: Any, glare: Any, glare_at: Any, tint: Any, sky: Any,
+             clear: Any, glow: Any) -> None:  # fmt: skip
+    """One lens: its tint, a faint sheen, and the slanted image of a window and its edge."""
+    for j in range(cover.shape[0]):
+        y = (j - middle[1]) / half[1]
+        for i in range(cover.shape[1]):
+            if cover[j, i] == 0:
+                continue
+            share = cover[j, i] / 255.0
+            x = (i - middle[0]) / half[0]
+            bright = 0.03 + 0.03 * min(max(-y, -1.0), 1.0)
+            if glare > 0:
+                across = x + 0.4 * y - 0.55 * glare_at
+                window = math.exp(-((across / 0.34) ** 4)) * max(0.75 - 0.55 * y, 0.0)
+                second = 0.5 * math.exp(-(((across - 0.52) / 0.08) ** 4)) * max(0.7 - 0.6 * y, 0.0)
+                bright += 0.5 * glare * max(window, second)
+            alpha = np.float32(share * min(bright, 1.0))
+            for k in range(3):
+                clear[j, i, k] *= np.float32(1 - share * tint[k])
+                glow[j, i, k] += alpha * sky[k]
+            glow[j, i, 3] += alpha

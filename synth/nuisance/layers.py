@@ -22,8 +22,8 @@ __all__ = ["Layer", "Lighting", "Mesh", "composite", "draw_layer", "lighting", "
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Box = tuple[int, int, int, int]
-#: Distance of the outer eye corners, in samples, that is enough: a rim is some samples wide.
-SAMPLES = 360.0
+#: The head is this many mm farther off when it hides things: they press into the skin.
+SINK = np.float32(4.0)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ class Mesh:
         Unit, model space.
     albedo : (N, 3) float64
         RGB in white light, 0 to 255.
+    shown : int
+        The first so many triangles are never hidden by the head.
     """
 
     vertices: Float
     faces: NDArray[np.int32]
     normals: Float
     albedo: Float
+    shown: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,13 @@ class Layer:
 
 def lighting(rig: FaceRig, nuisance: Nuisance) -> Lighting:
     """How bright worn things are; white is not taken for darker than the skin suggests."""
-    level = float(np.clip(1.45 * rig.light.level, 165.0, 250.0))
+    level = float(np.clip(1.6 * rig.light.level, 180.0, 245.0))
     white = np.minimum(level * exposure(nuisance.gain, nuisance.warmth), 252.0)
     return Lighting(white, rig, nuisance.light)
 
 
 def draw_layer(
-    mesh: Mesh, head: Posed, light: Lighting, sink: float, gloss: float, margin: float
+    mesh: Mesh, head: Posed, light: Lighting, gloss: float, margin: float, samples: float
 ) -> Layer | None:
     """A mesh on the posed head; None when it is not in the picture.
 
@@ -110,12 +113,12 @@ def draw_layer(
     mesh : Mesh
     head : Posed
     light : Lighting
-    sink : float
-        The head is put this many mm farther off when it hides parts of the mesh.
     gloss : float
         Strength of the highlight of a light from above, grey levels of white.
     margin : float
         Pixels around the mesh that the layer has room for.
+    samples : float
+        Between the outer eye corners: how fine the edges are.
     """
     rig = light.rig
     seen = project(mesh.vertices, head.camera)
@@ -131,13 +134,13 @@ def draw_layer(
     colour = mesh.albedo / 255 * light.white * light.shade(normals)[:, None]
     if gloss:
         colour = colour + gloss * _highlight(normals)[:, None] * light.white / 255
-    scale = int(np.clip(round(SAMPLES / rig.inter_ocular), 2, 4))
+    scale = int(np.clip(round(samples / rig.inter_ocular), 2, 4))
     ids, bary, depth = rasterise(seen, mesh.faces, box, scale, perspective=False)
     # One sample per pixel will do for the head: what it hides ends softly anyway.
     _, _, face = rasterise(head.seen, rig.model.faces, box, perspective=False)
     out = np.zeros((box[3], box[2], 5), np.float32)
     _resolve(
-        ids, bary, depth, face, np.float32(sink), mesh.faces, colour.astype(np.float32), scale, out
+        ids, bary, depth, face, SINK, mesh.faces, mesh.shown, colour.astype(np.float32), scale, out
     )
     return Layer(box, out[..., :3], out[..., 3], out[..., 4])
 
@@ -149,15 +152,15 @@ def _highlight(normals: Float) -> Float:
 
 
 @njit(cache=True, nogil=True)
-def _resolve(ids: Any, bary: Any, depth: Any, face: Any, sink: Any, faces: Any, colours: Any,
-             scale: Any, out: Any) -> None:  # fmt: skip
+def _resolve(ids: Any, bary: Any, depth: Any, face: Any, sink: Any, faces: Any, shown: Any,
+             colours: Any, scale: Any, out: Any) -> None:  # fmt: skip
     """Average the samples of each pixel: colour times coverage, coverage, share of the head."""
     share = np.float32(1.0 / (scale * scale))
     for j in range(ids.shape[0]):
         for i in range(ids.shape[1]):
             t, y, x = ids[j, i], j // scale, i // scale
             behind = face[y, x] + sink
-            if t < 0 or depth[j, i] > behind:
+            if t < 0 or (t >= shown and depth[j, i] > behind):
                 if face[y, x] < np.float32(1e20):
                     out[y, x, 4] += share
                 continue
@@ -226,7 +229,9 @@ def composite(
     window[...] = done
 
 
-def tube(path: Float, side: Float, up: Float, closed: bool) -> tuple[Float, NDArray[np.int32], Float]:
+def tube(
+    path: Float, side: Float, up: Float, closed: bool
+) -> tuple[Float, NDArray[np.int32], Float]:
     """A bar with a four-cornered section along a path: vertices, triangles, normals.
 
     Parameters

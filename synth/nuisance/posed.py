@@ -44,7 +44,9 @@ class Posed:
     @property
     def scale(self) -> float:
         """Pixels per mm at the depth of the eyes."""
-        return self.camera.focal / float(project(self.landmarks[[36, 45]], self.camera)[:, 2].mean())
+        return self.camera.focal / float(
+            project(self.landmarks[[36, 45]], self.camera)[:, 2].mean()
+        )
 
 
 def pose_head(rig: FaceRig, weights: Float, pose: ArrayLike) -> Posed:

@@ -155,9 +155,9 @@ PRESETS: dict[str, Ranges] = {
     ),
     "strong": Ranges(
         pose=(15.0, 10.0, 15.0),
-        light=(0.0, 0.45),
-        gain=(0.75, 1.25),
-        warmth=(-0.22, 0.22),
+        light=(0.0, 0.4),
+        gain=(0.75, 1.2),
+        warmth=(-0.16, 0.16),
         blur=(0.0, 1.2),
         motion=(0.0, 4.0),
         noise=(0.0, 7.0),
