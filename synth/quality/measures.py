@@ -63,8 +63,8 @@ def measure(
     source_embedding : (128,) float, optional
         Of the photo; otherwise `embedder` remembers it as long as the rig lives.
     points : (V + S, 3) float, optional
-        Drawn mesh, as `synth.render.deform.deform` gave it to the renderer;
-        otherwise deformed again, which costs more than all but the identity.
+        Drawn mesh; that of `drawn` when not given. Where neither has one, the mesh is
+        deformed again, which costs more than all gates but the identity.
 
     Returns
     -------
@@ -107,6 +107,8 @@ def _geometry(
     """Scores that need the mesh."""
     moved = bool(turn.any())
     camera = turned(rig.fit.camera, turn, NECK) if moved else rig.fit.camera
+    if points is None:
+        points = drawn.points
     if points is None:
         points = deform(rig, weights, camera).points
     axes = geometry.face_axes(drawn.landmarks)
