@@ -13,7 +13,6 @@ subject named 0012, would not match the other splits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,7 +114,7 @@ def text_cell(text: str) -> str:
 
 
 def label_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The `COLUMNS` of a record, given as the dictionary that its JSON holds.
+    """The `COLUMNS` of a record, given as the dictionary of its fields or of its JSON.
 
     Action units read as ``--au`` takes them: ``12:0.8,6:0.5``.
     """
@@ -148,8 +147,8 @@ def make_row(split: str, key: str, extension: str, record: Record, size: int, sh
     ):
         if got not in ("", expected):
             raise UsageError(f"{what}: expected {expected} or none in the record, got {got}")
-    line = record_line(replace(record, file_name=named, split=split))
-    return Row(key, extension, label_row(json.loads(line)), line, size, sha256)
+    record = replace(record, file_name=named, split=split)
+    return Row(key, extension, label_row(vars(record)), record_line(record), size, sha256)
 
 
 def arrow_schema(columns: Mapping[str, type]) -> pa.Schema:
