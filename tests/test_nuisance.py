@@ -473,6 +473,18 @@ def test_a_face_at_the_border_wears_what_fits(rig, model):
     assert out.shape == pixels.shape and mask.any()
 
 
+def test_what_is_worn_goes_by_the_head_as_it_is_drawn(rig, model):
+    """Of two frames drawn alike, one turned by the nuisance, one in part by head motion."""
+    weights, pose = model.weights(SMILE), (9.0, 3.0, -4.0)
+    worn = Nuisance(light=(0.2, 0.1, 0.1), glasses=glasses(), mask=WORN)
+    drawn = render(rig(), weights, pose)
+    one = apply_nuisance(replace(worn, pose=pose), rig(), drawn, weights)
+    part = replace(worn, pose=(5.0, 0.0, 0.0))
+    two = apply_nuisance(part, rig(), drawn, weights, pose)
+    np.testing.assert_array_equal(one[0], two[0])
+    assert (apply_nuisance(part, rig(), drawn, weights)[0] != one[0]).any()
+
+
 # ---------------------------------------------------------------------------- texts
 def test_the_text_of_the_issue():
     ranges = parse_ranges(

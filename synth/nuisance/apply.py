@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from synth.nuisance.camera_effects import apply_camera
 from synth.nuisance.draw import Nuisance
@@ -21,19 +21,25 @@ NO_RATIO = np.ones((0, 0), np.float32)
 
 
 def apply_nuisance(
-    nuisance: Nuisance, rig: FaceRig, drawn: Rendered, weights: NDArray[np.float64]
+    nuisance: Nuisance,
+    rig: FaceRig,
+    drawn: Rendered,
+    weights: NDArray[np.float64],
+    pose: ArrayLike | None = None,
 ) -> tuple[UInt8, Mask]:
     """The drawn face under another light, with what it wears, by another camera.
 
     Parameters
     ----------
     nuisance : Nuisance
-        Its `pose` must have been given to `synth.render.face.render`.
     rig : FaceRig
     drawn : Rendered
-        By `render(rig, weights, nuisance.pose)`.
+        By `render(rig, weights, pose)`.
     weights : (52,) float
         In the model's order.
+    pose : (3,) float, optional
+        Yaw, pitch and roll that `drawn` was rendered with, where they are not just the
+        nuisance's: light and what is worn go by the head as it is drawn.
 
     Returns
     -------
@@ -46,7 +52,9 @@ def apply_nuisance(
         return drawn.pixels, drawn.mask
     pixels, mask = drawn.pixels, drawn.mask
     if any(nuisance.light) or nuisance.glasses or nuisance.mask:
-        head = pose_head(rig, np.asarray(weights, np.float64), nuisance.pose)
+        head = pose_head(
+            rig, np.asarray(weights, np.float64), nuisance.pose if pose is None else pose
+        )
     else:
         head = None
     pixels, mask = _light(nuisance, rig, head, pixels, mask)

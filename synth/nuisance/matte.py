@@ -86,5 +86,5 @@ def _refined(photo: NDArray[np.uint8], rough: Float32, radius: int) -> Float32:
 
     m, p = mean(guide), mean(rough)
     slope = (mean(guide * rough) - m * p) / (mean(guide * guide) - m * m + CONTRAST**2)
-    matte = mean(slope) * guide + mean(p - slope * m)
+    matte = mean(slope) * guide + mean(np.asarray(p - slope * m, np.float32))
     return np.asarray(np.clip((matte - 0.1) / 0.8, 0, 1), np.float32)
