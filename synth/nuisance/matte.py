@@ -85,6 +85,7 @@ def _refined(photo: NDArray[np.uint8], rough: Float32, radius: int) -> Float32:
         return np.asarray(cv2.boxFilter(values, -1, window, borderType=cv2.BORDER_REFLECT))
 
     m, p = mean(guide), mean(rough)
-    slope = (mean(guide * rough) - m * p) / (mean(guide * guide) - m * m + CONTRAST**2)
-    matte = mean(slope) * guide + mean(np.asarray(p - slope * m, np.float32))
+    variance = mean(guide * guide) - m * m + np.float32(CONTRAST**2)
+    slope: Float32 = (mean(guide * rough) - m * p) / variance
+    matte = mean(slope) * guide + mean(p - slope * m)
     return np.asarray(np.clip((matte - 0.1) / 0.8, 0, 1), np.float32)
