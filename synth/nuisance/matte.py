@@ -86,6 +86,6 @@ def _refined(photo: NDArray[np.uint8], rough: Float32, radius: int) -> Float32:
 
     m, p = mean(guide), mean(rough)
     variance = mean(guide * guide) - m * m + np.float32(CONTRAST**2)
-    slope: Float32 = (mean(guide * rough) - m * p) / variance
-    matte = mean(slope) * guide + mean(p - slope * m)
+    slope = np.asarray((mean(guide * rough) - m * p) / variance, np.float32)
+    matte = mean(slope) * guide + mean(np.asarray(p - slope * m, np.float32))
     return np.asarray(np.clip((matte - 0.1) / 0.8, 0, 1), np.float32)
