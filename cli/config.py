@@ -29,7 +29,7 @@ __all__ = [
 #: Tables that hold options, and tables that only tell.
 OPTION_TABLES, OTHER_TABLES = ("settings", "run"), ("versions", "assets")
 #: Options that a run file cannot give.
-NOT_IN_FILES = ("config", "overwrite", "dry_run")
+NOT_IN_FILES = ("config", "overwrite", "dry_run", "write_plan")
 #: Options of which one is enough, so that one on the command line replaces the file's.
 TARGETS = ("va", "va_grid", "va_file", "expression", "au", "blendshape")
 #: Folded into ``va`` in a run file, with their numbers written out.
@@ -177,7 +177,7 @@ def run_tables(
 
     run = {"input", "recursive", "output", "limit", "workers", "device", "video"}
     skip = {*FOLDED, *NOT_IN_FILES, *run}
-    settings = {k: plain(v) for k, v in options.items() if k not in skip}
+    settings = {k: plain(v) for k, v in sorted(options.items()) if k not in skip}
     settings["size"] = generator.size
     if "va" in options:
         points = [t for t in targets if not t.actions and t.sample <= 1]
@@ -187,7 +187,7 @@ def run_tables(
         ]
     return {
         "settings": settings,
-        "run": {k: plain(v) for k, v in options.items() if k in run},
+        "run": {k: plain(v) for k, v in sorted(options.items()) if k in run},
         "assets": dict(generator.digests),
         "versions": installed(),
     }

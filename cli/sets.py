@@ -23,13 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["make_set"]
 
-#: Options that say where and how, not what: [run] of run.toml.
+#: Options that say where and how, not what, or that the plan holds: [run] of run.toml.
 RUN = ("input", "recursive", "output", "limit", "workers", "device", "engine", "ray_address",
-       "max_reject", "log_json", "name")  # fmt: skip
-#: Options that decide nothing once the plan is there, or are kept elsewhere.
-NOT_KEPT = ("plan", "count", "subjects", "splits", "kfold", "intensity", "max_per_subject",
-            "max_per_bin", "mean_face", "write_plan", "fps", "seconds", "overwrite",
-            "dry_run")  # fmt: skip
+       "max_reject", "log_json", "name", "plan", "count", "subjects", "splits", "kfold",
+       "intensity", "max_per_subject", "max_per_bin", "mean_face", "fps", "seconds")  # fmt: skip
+NOT_KEPT = ("write_plan", "overwrite", "dry_run")
 
 
 def make_set(options: dict[str, Any]) -> int:
@@ -164,17 +162,16 @@ def _run(
     from synth.augment.run import SetRun, plan_digest
     from synth.versions import installed
 
-    settings = {k: plain(v) for k, v in options.items() if k not in (*RUN, *NOT_KEPT)}
+    settings = {k: plain(v) for k, v in sorted(options.items()) if k not in (*RUN, *NOT_KEPT)}
     settings["size"] = generator.size
-    settings["plan_sha256"] = plan_digest(plan)
-    assets = dict(generator.digests)
+    assets = dict(generator.digests) | {"plan": plan_digest(plan)}
     if making.gates.needs_embedding:
         from synth.quality import embedder_digests
 
         assets |= embedder_digests()
     tables = {
         "settings": settings,
-        "run": {k: plain(v) for k, v in options.items() if k in RUN},
+        "run": {k: plain(v) for k, v in sorted(options.items()) if k in RUN},
         "assets": assets,
         "versions": installed(),
     }

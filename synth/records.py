@@ -74,7 +74,7 @@ class Skip:
 
 def record_line(record: Record) -> str:
     """The record as one line of JSON, keys in the order of its fields."""
-    return json.dumps(record.as_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(vars(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def check_output(root: Path, tables: Tables, overwrite: bool = False) -> bool:

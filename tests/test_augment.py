@@ -297,3 +297,9 @@ def test_bad_usage_is_one_line_and_exit_code_2(case, people, whole, tmp_path, mo
     if word != "other settings":
         assert word in message[0]
     assert set(tmp_path.rglob("*")) == before and tree(whole) == made
+
+
+def test_run_file_repeats_the_run(people, whole, tmp_path):
+    result = call("augment", "--config", whole / "run.toml", "-o", tmp_path / "set")
+    assert result.exit_code == 0, result.output
+    assert same(whole, tmp_path / "set")

@@ -51,9 +51,13 @@ def _partner(name: str) -> str:
     return name
 
 
+_MIRROR = np.array([_INDEX[_partner(name)] for name in NAMES])
+_MIRROR.flags.writeable = False
+
+
 def mirror_order() -> NDArray[np.int64]:
     """(52,) permutation: ``weights[mirror_order()]`` are those of the mirrored face."""
-    return np.array([_INDEX[_partner(name)] for name in NAMES])
+    return _MIRROR
 
 
 #: Pairs of blendshapes that undo each other (positions in `NAMES`).

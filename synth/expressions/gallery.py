@@ -39,6 +39,8 @@ Lookup = Literal["smooth", "class"]
 
 #: The lookups, the default first.
 LOOKUPS: tuple[Lookup, ...] = ("smooth", "class")
+#: Share of the nearest class's weight below which a class does not change a styled face.
+NEGLIGIBLE = 1e-12
 #: No weight ever exceeds this, whatever the asset says.
 CEILING = 1.1
 
@@ -185,12 +187,14 @@ class Gallery:
         # a common factor of the kernel cancels; taking it out avoids 0 / 0 far from all centres
         kernel = np.exp(-(squared - squared.min(1, keepdims=True)) / (2 * self.bandwidth**2))
         radius = np.minimum(np.hypot(flat[:, 0], flat[:, 1]), 1.0)[:, None]
-        numerator = self._numerator
-        if variation is not None:
-            ranks = variation.toward(self.class_va[1:])
-            faces = self._styles.classes.at(ranks, np.arange(1, len(self.class_va)))
-            numerator = self._power * self.class_count[1:, None] * faces
-        slope = (kernel @ numerator) / (kernel @ self._denominator)
+        if variation is None:
+            slope = (kernel @ self._numerator) / (kernel @ self._denominator)
+        else:  # the faces of all classes at the style's ranks are costly: of those that count
+            near = np.flatnonzero(kernel.max(0) > NEGLIGIBLE)
+            ranks = variation.toward(self.class_va[1 + near])
+            faces = self._styles.classes.at(ranks, 1 + near)
+            size = self._power[near] * self.class_count[1 + near, None]
+            slope = (kernel[:, near] @ (size * faces)) / (kernel[:, near] @ self._denominator[near])
         weights = slope * radius**self.exponent
         if variation is not None:
             weights = variation.face(weights)
