@@ -173,7 +173,7 @@ def make_picture(
         rejects = reasons(scores, making.gates)
         if not rejects:
             break
-    pixels, mask = apply_nuisance(shot.nuisance, face.rig, drawn, shot.weights)
+    pixels, mask = apply_nuisance(shot.nuisance, face.rig, drawn, shot.weights, shot.pose)
     shown = Rendered(pixels, mask, drawn.landmarks)
     sample = generator.sample(face, shot.target, shot.done, shown)
     record = replace(
