@@ -1,7 +1,7 @@
 """What 1, 10 and 100 million pictures need: rates measured here, then arithmetic.
 
     python benchmarks/scale.py [--photos FOLDER] [--rows 300] [--quick]
-    python benchmarks/scale.py --rates 256.json --cores 64 --core-hour 0.04
+    python benchmarks/scale.py --rates rates.json --cores 64 --core-hour 0.04
 
 Measures CPU time of one thread (``process_time``) making whole shards, bytes, and what the
 head does per row; then prints the tables of ``docs/scale.md``. With ``--rates`` it only
@@ -201,9 +201,10 @@ def needs(rates: Rates, pictures: int, choice: Choices) -> dict[str, str]:
 
 def show(rates: Rates, choice: Choices) -> None:
     columns = [needs(rates, count, choice) for count in (10**6, 10**7, 10**8)]
-    print(f"\n{rates.size} px, {rates.what}: {rates.picture_ms:.2f} ms a picture "
-          f"({1e3 / rates.picture_ms:.0f} a second and core), {rates.photo_ms:.0f} ms a photo, "
-          f"{rates.picture_bytes / 1e3:.1f} kB a JPEG + {rates.table_bytes / 1e3:.1f} kB")  # fmt: skip
+    rate = 1e3 / rates.picture_ms
+    print(f"\n{rates.size} px, {rates.what}: {rates.picture_ms:.1f} ms a picture ({rate:.0f} a")
+    print(f"second and core), {rates.photo_ms:.0f} ms a photo, {rates.picture_bytes / 1e3:.1f} kB")
+    print(f"a JPEG and {rates.table_bytes / 1e3:.1f} kB of labels and provenance")
     print(f"{choice.photos:,} photos, shards of {choice.shard:,}, efficiency {choice.efficiency}")
     print("| | 1 million | 10 million | 100 million |\n|---|---:|---:|---:|")
     for name in columns[0]:

@@ -25,7 +25,7 @@ from synth.versions import installed
 __all__ = ["Answer", "Kit", "Maker", "facts"]
 
 #: Seconds between two notes on the board while a photo is in work.
-EVERY = 0.5
+EVERY = 1.0
 
 
 @dataclass(frozen=True)
