@@ -47,10 +47,6 @@ class Deformed:
     camera: Camera
     weights: Float
 
-    def turned(self, rig: FaceRig) -> bool:
-        """Whether the head does not face as in the photo."""
-        return self.camera is not rig.fit.camera
-
 
 _NO_FOLDS = np.ones((2, 2, 3), np.float32)
 

@@ -137,8 +137,7 @@ def _warp(
     ids, bary, _ = rasterise(
         state.points, surface.faces, surface.box, 1, rig.settings.backend, perspective=False
     )
-    if state.turned(rig):
-        _without_inside(rig, state, ids, bary)
+    _without_inside(rig, state, ids, bary)
     timer("rasterise")
     shade_warp(
         skin, out, mask, ids, bary, surface.faces, rig.carries,

@@ -25,8 +25,8 @@ Seen = tuple[Tensor, Tensor, Tensor, Tensor]
 def rasterise_box(rig: TorchRig, state: State) -> tuple[Tensor, Seen]:
     """Points (B, N, 3) in pixels of the rig's box, and the pixels that see the photo's skin.
 
-    Where a head was turned, the inside of mouth and eyes is looked past outside the lips
-    and lids: a lifted chin would show the floor of the mouth below it.
+    The inside of mouth and eyes is looked past outside the lips and lids: a lifted chin
+    would show the floor of the mouth below it.
     """
     left, top, width, height = rig.rig.surface.box
     count = len(state.points)
@@ -36,18 +36,16 @@ def rasterise_box(rig: TorchRig, state: State) -> tuple[Tensor, Seen]:
     keys = zbuffer(local, rig.faces, size, (height, width), rig.carries)
     inside, skin = keys[:, 0], keys[:, 1]
     shown = skin > inside
-    if bool(state.cameras.turned.any()):
-        openings = torch.zeros_like(shown)
-        rows = torch.arange(height, device=rig.device)[None, :, None]
-        columns = torch.arange(width, device=rig.device)[None, None]
-        for curves in (rig.lips, *rig.lid_curves):
-            box = around(local[:, curves.edge, :2], MARGIN, (height, width))[:, :, None, None]
-            openings |= (
-                (columns >= box[:, 0]) & (columns < box[:, 0] + box[:, 2])
-                & (rows >= box[:, 1]) & (rows < box[:, 1] + box[:, 3])
-            )  # fmt: skip
-        past = state.cameras.turned[:, None, None] & ~openings
-        shown |= past & (skin > 0)
+    openings = torch.zeros_like(shown)
+    rows = torch.arange(height, device=rig.device)[None, :, None]
+    columns = torch.arange(width, device=rig.device)[None, None]
+    for curves in (rig.lips, *rig.lid_curves):
+        box = around(local[:, curves.edge, :2], MARGIN, (height, width))[:, :, None, None]
+        openings |= (
+            (columns >= box[:, 0]) & (columns < box[:, 0] + box[:, 2])
+            & (rows >= box[:, 1]) & (rows < box[:, 1] + box[:, 3])
+        )  # fmt: skip
+    shown |= ~openings & (skin > 0)
     item, y, x = shown.nonzero(as_tuple=True)
     return local, (item, y, x, decode(skin[item, y, x]).ids)
 
