@@ -287,6 +287,13 @@ def test_something_else_than_ray_is_refused(monkeypatch):
             cluster.check_cluster(f"127.0.0.1:{other.getsockname()[1]}")
 
 
+def test_a_cluster_that_asks_for_a_token_says_so(monkeypatch):
+    answer = SimpleNamespace(returncode=1, stderr=b"Traceback\nAuthenticationError: no token")
+    monkeypatch.setattr(cluster.subprocess, "run", lambda *a, **k: answer)
+    with pytest.raises(UsageError, match="RAY_AUTH_MODE=token"):
+        cluster.check_cluster("auto")
+
+
 def test_without_ray_the_remedy_is_named(tmp_path, monkeypatch, generator):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(DependencyError, match=r'pip install "synth-affect\[ray\]"'):

@@ -132,10 +132,12 @@ def _ask(address: str) -> None:
 
 def _unreachable(address: str, got: str) -> UsageError:
     got = " ".join(got.split())
-    got = got if len(got) <= 200 else got[:200] + "..."
+    remedy = "start one with `ray start --head`, or leave the address out to use this machine"
+    if "Authentication" in got:  # the cluster asks for its token
+        remedy = "set RAY_AUTH_MODE=token here and give this machine the cluster's token"
+    got = got if len(got) <= 160 else got[:160] + "..."
     return UsageError(
-        f"ray-address: expected a running Ray cluster at {address}, got: {got}; start one with "
-        "`ray start --head`, or leave the address out to use this machine"
+        f"ray-address: expected a running Ray cluster at {address}, got: {got}; {remedy}"
     )
 
 
