@@ -59,11 +59,11 @@ def antagonise(weights: ArrayLike, hard_only: bool = False) -> Float:
     """
     values = np.asarray(weights, np.float64)
     x, y, floor = values[..., _X] ** 2, values[..., _Y] ** 2, 2e-3
+    pairs = _C >= _HARD if hard_only else slice(None)
+    x, y, hardness = x[..., pairs], y[..., pairs], _C[pairs] ** 2
+    on_x = (x + floor) / (x + floor + hardness * y)
+    on_y = (y + floor) / (y + floor + hardness * x)
     factor = np.ones_like(values)
-    for p, (i, j) in enumerate(zip(_X, _Y, strict=True)):
-        if hard_only and _C[p] < _HARD:
-            continue
-        hardness = _C[p] ** 2
-        factor[..., i] *= (x[..., p] + floor) / (x[..., p] + floor + hardness * y[..., p])
-        factor[..., j] *= (y[..., p] + floor) / (y[..., p] + floor + hardness * x[..., p])
+    both = np.stack([on_x, on_y], axis=-1).reshape(*x.shape[:-1], -1)
+    np.multiply.at(factor, (..., np.stack([_X[pairs], _Y[pairs]], axis=-1).ravel()), both)
     return values * factor

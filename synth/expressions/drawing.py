@@ -100,9 +100,9 @@ class Styles:
         else:
             sample = self._choose(rng, EXPRESSIONS[expression] if expression else va)
             expression, angle = "", float(np.arctan2(*self.samples.va[sample, ::-1]))
-            own = self._ranks(sample, False, jitter)
-        steps = angle + 2 * np.pi / DIRECTIONS * np.arange(1, DIRECTIONS)
-        ranks = np.stack([own, *(self._companion(own, float(a), jitter, rng) for a in steps)])
+            group = int(self.samples.class_index[sample])
+            own = self.classes.ranks_of(self.samples.weights[sample], group, jitter)
+        ranks = np.concatenate([own[None], self._companions(own, angle, jitter, rng)])
         ranks.flags.writeable = False
         return Variation(ranks, angle, mirror, seed, sample, expression)
 
@@ -113,14 +113,19 @@ class Styles:
         point = np.array([va.valence, va.arousal])
         return int(rng.choice(with_enough(self.own, self.class_va, point, CHOICES)))
 
-    def _companion(
+    def _companions(
         self, own: Float, angle: float, jitter: Float, rng: np.random.Generator
     ) -> Float:
-        """(52,) ranks in a direction: of the sample, or mirror image, most like this person."""
-        near = self._in_direction(angle)
-        rows = rng.choice(near, min(CANDIDATES, len(near)), replace=False)
-        ranks = np.stack([self._ranks(int(i), turn, jitter) for i in rows for turn in (0, 1)])
-        chosen: Float = ranks[np.abs(ranks - own).sum(1).argmin()]
+        """Ranks in the other directions: of samples, or mirror images, most like this person."""
+        steps = angle + 2 * np.pi / DIRECTIONS * np.arange(1, DIRECTIONS)
+        near = [self._in_direction(float(step)) for step in steps]
+        rows = np.array([rng.choice(n, CANDIDATES, replace=len(n) < CANDIDATES) for n in near])
+        faces = self.samples.weights[rows]
+        both = np.concatenate([faces, faces[..., mirror_order()]], axis=1)
+        groups = np.tile(self.samples.class_index[rows], 2)
+        ranks = self.classes.ranks_of(both, groups, jitter)
+        best = np.abs(ranks - own).sum(2).argmin(1)
+        chosen: Float = ranks[np.arange(len(ranks)), best]
         return chosen
 
     def _in_direction(self, angle: float) -> Int:
@@ -138,12 +143,6 @@ class Styles:
             last = first + few
         inside: Int = self.strong[np.arange(first, last) % n]
         return inside
-
-    def _ranks(self, sample: int, turned: bool | int, jitter: Float) -> Float:
-        """(52,) ranks of a sample, or of its mirror image, in its class."""
-        face = self.samples.weights[sample]
-        face = face[mirror_order()] if turned else face
-        return self.classes.ranks_of(face, int(self.samples.class_index[sample]), jitter)
 
 
 def with_enough(own: tuple[Int, ...], class_va: Float, point: Float, enough: int) -> Int:

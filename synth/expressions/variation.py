@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
@@ -113,16 +114,31 @@ class Quantiles:
         weights: Float = (low + (place - lower) * (high - low)) / 255
         return weights
 
-    def ranks_of(self, face: UInt8, group: int, jitter: Float) -> Float:
-        """(52,) ranks of a member of a group; `jitter` (52,), 0 to 1, breaks ties.
+    def ranks_of(self, faces: UInt8, groups: int | Int, jitter: Float) -> Float:
+        """(..., 52) ranks of members `faces` (..., 52) of `groups` (...).
 
-        ``at`` gives the member back: among equal samples the rank stays at their value.
+        ``at`` gives a member back: among equal samples the rank stays at their value;
+        `jitter` (52,), 0 to 1, says where.
         """
-        rows = self.ordered[self.start[group] : self.start[group] + self.count[group]]
-        first, last = (rows < face).sum(0), (rows <= face).sum(0) - 1
+        flat = np.ascontiguousarray(faces.reshape(-1, faces.shape[-1]))
+        group = np.broadcast_to(np.asarray(groups), faces.shape[:-1]).reshape(-1)
+        first, last = _equal_ones(self.ordered, self.start[group], self.count[group], flat)
         place = np.clip(first - 0.5 + jitter * (last + 1 - first), first, last)
-        ranks: Float = (place + 0.5) / self.count[group]
-        return ranks
+        ranks: Float = (place + 0.5) / self.count[group, None]
+        return ranks.reshape(faces.shape)
+
+
+@njit(cache=True, nogil=True)
+def _equal_ones(ordered: UInt8, start: Int, count: Int, faces: UInt8) -> tuple[Int, Int]:
+    """(n, 52) positions in their group of the first and last sample equal to each face's."""
+    first = np.zeros(faces.shape, np.int64)
+    last = np.zeros(faces.shape, np.int64)
+    for i in range(faces.shape[0]):
+        for k in range(faces.shape[1]):
+            column = ordered[start[i] : start[i] + count[i], k]
+            first[i, k] = np.searchsorted(column, faces[i, k], side="left")
+            last[i, k] = np.searchsorted(column, faces[i, k], side="right") - 1
+    return first, last
 
 
 def quantiles_of(weights: UInt8, members: Iterable[Int], both_sides: bool) -> Quantiles:

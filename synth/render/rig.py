@@ -8,6 +8,7 @@ then needs only expression weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,7 +112,7 @@ class FaceRig:
     folds: FoldMaps | None
     paper: PaperBlend | None = None
 
-    @property
+    @cached_property
     def inter_ocular(self) -> float:
         """Distance between the outer eye corners in pixels."""
         return self.landmarks.inter_ocular
