@@ -69,8 +69,14 @@ SET_OPTIONS = (
 )  # fmt: skip
 
 
+#: A folder, or with Ray an address: kept as text, since a path would lose a slash.
+OUTPUT = click.option("--output", "-o", "output", default="synth-set", show_default=True,
+                      metavar="DIR", help="Folder of the set; with --engine ray also an address "
+                                          "such as s3://bucket/set.")  # fmt: skip
+
+
 @click.command()
-@with_options(*RUN_OPTIONS[:3], *PLAN_OPTIONS, *SET_OPTIONS, LOOKUP_OPTION)
+@with_options(*RUN_OPTIONS[:2], OUTPUT, *PLAN_OPTIONS, *SET_OPTIONS, LOOKUP_OPTION)
 @with_options(
     *options_named(
         PICTURE_OPTIONS, "crop", "size", "landmarks", "face", "composite", "backend", "model",

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,12 +29,15 @@ RUN = ("input", "recursive", "output", "limit", "workers", "device", "engine", "
        "max_reject", "log_json", "name", "plan", "count", "subjects", "splits", "kfold",
        "intensity", "max_per_subject", "max_per_bin", "mean_face", "fps", "seconds")  # fmt: skip
 NOT_KEPT = ("write_plan", "overwrite", "dry_run")
+#: For estimates, measured on one core (docs/scale.md): seconds per picture, fixed and per area of
+#: 512 x 512 pixels; seconds per photo; side taken for whole photos.
+PICTURE_SECONDS, PHOTO_SECONDS, PHOTO_SIDE = (0.0093, 0.0199), 0.26, 1000
 
 
 def make_set(options: dict[str, Any]) -> int:
     """Plan, print or make a set; the exit code."""
     from synth.images import find_images
-    from synth.plans import describe, write_plan
+    from synth.plans import describe, existing_density, write_plan
 
     if not options["input"]:
         raise UsageError("input: expected a photo or a folder, got none; give --input PATH")
@@ -47,12 +51,36 @@ def make_set(options: dict[str, Any]) -> int:
         return 0
     run = _run(options, sources, generator, making, plan, share)
     if options["dry_run"]:
-        click.echo(describe(plan))
-        _, left = run.look(options["overwrite"])
-        click.echo(f"{len(left)} shards to be made in {options['output']}; nothing was written")
+        existing = existing_density(options["plan"], len(plan)) if _is_kind(options) else None
+        click.echo(describe(plan, existing))
+        click.echo(_estimate(plan, generator, options["workers"]))
+        jobs = run.look(options["overwrite"])[1] if not _is_url(options) else ()
+        click.echo(f"{len(jobs)} shards to be made in {options['output']}; nothing was written")
         return 0
     generator.preload()
-    return _make(run, options)
+    if not _is_url(options):
+        return _make(run, options)
+    with TemporaryDirectory() as folder:  # of the tables; shards go to the address
+        run.root = Path(folder) / "set"
+        return _make(run, options)
+
+
+def _is_url(options: dict[str, Any]) -> bool:
+    return "://" in str(options["output"])
+
+
+def _is_kind(options: dict[str, Any]) -> bool:
+    """Whether the plan is a kind and not the file of a plan."""
+    return ":" in options["plan"] or Path(options["plan"]).suffix not in (".csv", ".parquet")
+
+
+def _estimate(plan: Plan, generator: Generator, workers: int) -> str:
+    from synth.plans import estimate
+
+    side = generator.size or PHOTO_SIDE
+    area = (side / 512) ** 2
+    rate = workers / (PICTURE_SECONDS[0] + PICTURE_SECONDS[1] * area)
+    return str(estimate(plan, rate, 70e3 * area, PHOTO_SECONDS / workers))
 
 
 def _plan(options: dict[str, Any], sources: list[ImageSource], generator: Generator) -> Plan:
@@ -72,7 +100,7 @@ def _plan(options: dict[str, Any], sources: list[ImageSource], generator: Genera
             "--plan balance:labels.csv"
         )
     duplicates = duplicate_sources(sources)
-    if ":" not in text and Path(text).suffix in (".csv", ".parquet"):
+    if not _is_kind(options):
         plan = read_plan(text)
         check_leaks(plan, duplicates)
         return plan
@@ -177,7 +205,8 @@ def _run(
     }
     return SetRun(
         Path(options["output"]), generator, making, plan, tuple(sources), tables,
-        options["format"], options["shard_size"], options["workers"], share, options["name"] or "",
+        options["format"], options["shard_size"], options["workers"], share,
+        options["name"] or str(options["output"]).rstrip("/").rpartition("/")[2],
         options["plan"],
     )  # fmt: skip
 
@@ -186,7 +215,12 @@ def _make(run: SetRun, options: dict[str, Any]) -> int:
     from synth.cli.progress import interruptible
 
     engine = _engine(run, options)
-    jobs, left = run.begin(options["overwrite"])
+    if url := options["output"] if _is_url(options) else "":
+        from synth.distributed import begin_at, finish_at
+
+        jobs, left = begin_at(run, url, options["overwrite"])
+    else:
+        jobs, left = run.begin(options["overwrite"])
     note = _json_lines if options["log_json"] else (lambda event, **values: None)
     note("begin", shards=len(jobs), left=len(left), pictures=sum(j.rows for j in left))
     start = time.perf_counter()
@@ -209,8 +243,11 @@ def _make(run: SetRun, options: dict[str, Any]) -> int:
     if interrupted:
         click.echo("interrupted: run the same command again to go on", err=True)
         return 130
-    run.finish()
-    click.echo(f"the set is in {run.root}; start with {run.root / 'README.md'}", err=True)
+    if url:
+        finish_at(run, url)
+    else:
+        run.finish()
+    click.echo(f"the set is in {options['output']}; start with its README.md", err=True)
     return 3 if run.skipped else 0
 
 
@@ -218,11 +255,17 @@ def _engine(run: SetRun, options: dict[str, Any]) -> Any:
     if options["engine"] == "local":
         if options["ray_address"]:
             raise UsageError("ray-address: expected --engine ray with it, got the local engine")
+        if _is_url(options):
+            raise UsageError(
+                f"output: expected a folder, got {options['output']}; an address needs --engine ray"
+            )
         return None
     from synth.distributed import ray_engine
 
+    root = options["output"] if _is_url(options) else run.root
+    gpus = 1.0 if run.generator.torch_device == "cuda" else 0.0
     return ray_engine(
-        run.generator, run.making, run.root, run.fmt, options["ray_address"], options["workers"]
+        run.generator, run.making, root, run.fmt, options["ray_address"], options["workers"], gpus
     )
 
 
