@@ -155,8 +155,10 @@ def _pictures(
         size = BATCH.get(generator.backend, 1)
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            firsts = _drawn_together(generator, face, batch, job, making) if size > 1 else None
-            for row, first in zip(batch, firsts or [None] * len(batch), strict=True):
+            firsts: list[tuple[Shot, Rendered] | None] = [None] * len(batch)
+            if size > 1:
+                firsts = _drawn_together(generator, face, batch, job, making) or firsts
+            for row, first in zip(batch, firsts, strict=True):
                 try:
                     made = make_picture(generator, face, row, job.tracks, making, embedder, first)
                 except (AssetError, DependencyError, OSError):
@@ -173,7 +175,7 @@ def _drawn_together(
     rows: Sequence[PlanRow],
     job: Job,
     making: Making,
-) -> list[tuple[Shot, Rendered]] | None:
+) -> list[tuple[Shot, Rendered] | None] | None:
     """The first attempt at each row; None where that fails, to find out which row it is."""
     try:
         shots = [shot_of(generator, face, row, job.tracks, making) for row in rows]

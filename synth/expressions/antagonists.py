@@ -58,12 +58,13 @@ def antagonise(weights: ArrayLike, hard_only: bool = False) -> Float:
     to which this was done before hardly change.
     """
     values = np.asarray(weights, np.float64)
-    x, y, floor = values[..., _X] ** 2, values[..., _Y] ** 2, 2e-3
-    pairs = _C >= _HARD if hard_only else slice(None)
-    x, y, hardness = x[..., pairs], y[..., pairs], _C[pairs] ** 2
+    faces = values.reshape(-1, values.shape[-1]).T
+    pairs = np.flatnonzero(_C >= _HARD) if hard_only else np.arange(len(_C))
+    floor, hardness = 2e-3, _C[pairs, None] ** 2
+    x, y = faces[_X[pairs]] ** 2, faces[_Y[pairs]] ** 2
     on_x = (x + floor) / (x + floor + hardness * y)
     on_y = (y + floor) / (y + floor + hardness * x)
-    factor = np.ones_like(values)
-    both = np.stack([on_x, on_y], axis=-1).reshape(*x.shape[:-1], -1)
-    np.multiply.at(factor, (..., np.stack([_X[pairs], _Y[pairs]], axis=-1).ravel()), both)
-    return values * factor
+    factor = np.ones_like(faces)
+    np.multiply.at(factor, np.concatenate([_X[pairs], _Y[pairs]]), np.concatenate([on_x, on_y]))
+    result: Float = (faces * factor).T.reshape(values.shape)
+    return result
