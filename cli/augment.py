@@ -32,6 +32,8 @@ PLAN_OPTIONS = (
                       "[default: all in train]"),
     click.option("--kfold", metavar="I/K",
                  help="Fold I of K (of people, from 1) is test, the others train."),
+    click.option("--audit", is_flag=True,
+                 help="Compare all faces first, and refuse one person in two splits."),
     click.option("--intensity", metavar="LOW:HIGH",
                  help="Range that strengths are drawn from.  [default: the plan's]"),
     click.option("--max-per-subject", type=click.IntRange(1), metavar="N", help="For balance."),

@@ -29,7 +29,7 @@ __all__ = [
 #: Tables that hold options, and tables that only tell.
 OPTION_TABLES, OTHER_TABLES = ("settings", "run"), ("versions", "assets")
 #: Options that a run file cannot give.
-NOT_IN_FILES = ("config", "overwrite", "dry_run", "write_plan")
+NOT_IN_FILES = ("config", "overwrite", "dry_run", "write_plan", "audit")
 #: Options of which one is enough, so that one on the command line replaces the file's.
 TARGETS = ("va", "va_grid", "va_file", "expression", "au", "blendshape")
 #: Folded into ``va`` in a run file, with their numbers written out.

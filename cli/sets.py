@@ -28,7 +28,7 @@ __all__ = ["make_set"]
 RUN = ("input", "recursive", "output", "limit", "workers", "device", "engine", "ray_address",
        "max_reject", "log_json", "name", "plan", "count", "subjects", "splits", "kfold",
        "intensity", "max_per_subject", "max_per_bin", "mean_face", "fps", "seconds")  # fmt: skip
-NOT_KEPT = ("write_plan", "overwrite", "dry_run")
+NOT_KEPT = ("write_plan", "overwrite", "dry_run", "audit")
 #: For estimates, measured on one core (docs/scale.md): seconds per picture, fixed and per area of
 #: 512 x 512 pixels; seconds per photo; side taken for whole photos.
 PICTURE_SECONDS, PHOTO_SECONDS, PHOTO_SIDE = (0.0093, 0.0199), 0.26, 1000
@@ -49,6 +49,10 @@ def make_set(options: dict[str, Any]) -> int:
         write_plan(plan, options["write_plan"])
         click.echo(f"{len(plan)} rows in {options['write_plan']}; edit it and give it as --plan")
         return 0
+    if options["audit"]:
+        from synth.augment.leaks import refuse_leaks
+
+        refuse_leaks(generator, plan, sources)
     run = _run(options, sources, generator, making, plan, share)
     if options["dry_run"]:
         existing = existing_density(options["plan"], len(plan)) if _is_kind(options) else None

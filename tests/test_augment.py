@@ -299,6 +299,23 @@ def test_bad_usage_is_one_line_and_exit_code_2(case, people, whole, tmp_path, mo
     assert set(tmp_path.rglob("*")) == before and tree(whole) == made
 
 
+def test_audit_finds_one_person_under_two_names(people, tmp_path):
+    import cv2
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("sample_1.jpg", "sample_2.jpg"):
+        (folder / name).write_bytes((people / name).read_bytes())
+    brighter = cv2.convertScaleAbs(cv2.imread(str(folder / "sample_1.jpg"))[20:, 15:], alpha=1.1)
+    cv2.imwrite(str(folder / "other.jpg"), brighter)
+    line = ["augment", "-i", folder, "-o", tmp_path / "set", "--plan", "basic", "--count", "12",
+            "--splits", "0.34,0.33,0.33", "--audit", *SMALL]  # fmt: skip
+    result = call(*line)
+    assert result.exit_code == 2 and not (tmp_path / "set").exists()
+    assert "other.jpg" in result.stderr and "sample_1.jpg" in result.stderr
+    assert "sample_2.jpg" not in result.stderr
+
+
 def test_run_file_repeats_the_run(people, whole, tmp_path):
     result = call("augment", "--config", whole / "run.toml", "-o", tmp_path / "set")
     assert result.exit_code == 0, result.output

@@ -114,11 +114,8 @@ class ShardWriter(ABC):
 
     def abort(self) -> None:
         """Drop what was not finished; what is in place stays."""
+        # Not their parent: another writer may be about to make a folder there; `finish` does.
         shutil.rmtree(self.scratch, ignore_errors=True)
-        try:
-            self.scratch.parent.rmdir()
-        except OSError:
-            pass  # another shard is being written
 
     def _move(self, source: Path, name: str) -> None:
         target = self.root / name
