@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,8 @@ def make_set(options: dict[str, Any]) -> int:
     if not options["input"]:
         raise UsageError("input: expected a photo or a folder, got none; give --input PATH")
     share = _share(options["max_reject"])
-    sources = find_images(options["input"], options["recursive"])[: options["limit"]]
+    found = find_images(options["input"], options["recursive"])[: options["limit"]]
+    sources = [replace(source, path=source.path.absolute()) for source in found]
     generator, making = _generator(options), _making(options)
     plan = _plan(options, sources, generator)
     if options["write_plan"]:
@@ -208,7 +210,7 @@ def _run(
         "versions": installed(),
     }
     return SetRun(
-        Path(options["output"]), generator, making, plan, tuple(sources), tables,
+        Path(options["output"]).absolute(), generator, making, plan, tuple(sources), tables,
         options["format"], options["shard_size"], options["workers"], share,
         options["name"] or str(options["output"]).rstrip("/").rpartition("/")[2],
         options["plan"],

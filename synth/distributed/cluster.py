@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +62,10 @@ def connected(address: str | None, actors: int | None = None) -> Iterator[Module
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         try:
-            ray.init(**options)
+            # Ray puts the current folder before the packages of its workers: in a checkout
+            # they would import its folders instead of what is installed.
+            with contextlib.chdir(tempfile.gettempdir()):
+                ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
             raise _unreachable(address, str(error)) from None
         finally:
