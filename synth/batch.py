@@ -28,7 +28,7 @@ from synth.records import IMAGES, RunWriter, Skip, record_line
 from synth.targets import Target, source_stems, target_tags
 from synth.types import Record
 
-__all__ = ["Done", "Output", "Plan", "Written", "generate_files"]
+__all__ = ["Done", "Output", "Plan", "Written", "generate_files", "one_thread"]
 
 #: Targets of one job at most: little enough to stop quickly and to share one
 #: photo among workers, many enough that preparing the photo twice costs nothing.
@@ -199,7 +199,7 @@ def generate_files(
 def _in_this_process(
     generator: Generator, jobs: Iterator[Job], output: Output, stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    with _one_thread():
+    with one_thread():
         for job in jobs:
             for event in run_job(generator, job, output):
                 yield event
@@ -208,7 +208,7 @@ def _in_this_process(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread in BLAS and OpenCV.
 
     Several would fight for the cores with the other workers, and a BLAS product

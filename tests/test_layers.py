@@ -31,6 +31,7 @@ SIDEWAYS = {
     ("versions", ""): "the package's own version",
     ("images", "image_files"): "images is their public face",
     ("images", "image_metadata"): "images is their public face",
+    ("augment", "batch"): "one thread, as every worker has",
     ("augment", "dataset"): "shards are written as the set's format says",
     ("distributed", "augment"): "runs the same jobs elsewhere",
     ("distributed", "dataset"): "moves shards and tables to where they are kept",

@@ -8,8 +8,7 @@ the packages the bytes are the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from synth.assets import digest
 from synth.augment.jobs import make_jobs
 from synth.augment.make import Making, make_picture
 from synth.augment.run import PLAN_FILE
+from synth.batch import one_thread
 from synth.dataset.finish import picture_bytes
 from synth.dataset.manifest import read_manifests
 from synth.dataset.provenance import read_provenance, read_rows
@@ -87,7 +87,7 @@ def replay(root: Path, picture: str, photos: Sequence[Path] = ()) -> Replay:
     tables = read_run_file(root / RUN_FILE)
     generator, making = settings_of(tables.get("settings", {}))
     source = _photo(record, photos or [Path(p) for p in _listed(tables, "input")])
-    with _one_thread():
+    with one_thread():
         made = _make(generator, making, root, source, record)
     return Replay(row["file_name"], picture_bytes(root, row), made, _changed(record, generator))
 
@@ -213,18 +213,3 @@ def _changed(record: Mapping[str, Any], generator: Generator) -> tuple[str, ...]
             if then[name] != now[name]:
                 changed.append(f"{what} {name}: {then[name][:12]} then, {now[name][:12]} now")
     return tuple(changed)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """As in the workers: a BLAS product may differ in its last bit with the number of threads."""
-    import cv2
-    from threadpoolctl import threadpool_limits
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        cv2.setNumThreads(before)

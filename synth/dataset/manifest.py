@@ -21,6 +21,7 @@ __all__ = [
     "Manifest",
     "ShardFile",
     "faults",
+    "parse_manifest",
     "read_manifest",
     "read_manifests",
     "shard_done",
@@ -120,6 +121,15 @@ def _row(row: Any) -> dict[str, Any]:
     return dict(row)
 
 
+def parse_manifest(text: str | bytes) -> Manifest:
+    """The manifest that `write_manifest` wrote; a damaged one raises what its parsing did."""
+    content = json.loads(text)
+    content["files"] = tuple(ShardFile(**file) for file in content["files"])
+    content["skipped"] = tuple(content["skipped"])
+    content["rejected"] = tuple(content["rejected"])
+    return Manifest(**content)
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest in a file.
 
@@ -129,11 +139,7 @@ def read_manifest(path: Path) -> Manifest:
         If it is missing or damaged.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
-        content["files"] = tuple(ShardFile(**file) for file in content["files"])
-        content["skipped"] = tuple(content["skipped"])
-        content["rejected"] = tuple(content["rejected"])
-        return Manifest(**content)
+        return parse_manifest(path.read_text("utf-8"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SynthError(
             f"manifest: expected a shard's manifest in {path}, got {type(error).__name__} "

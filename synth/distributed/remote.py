@@ -11,7 +11,6 @@ References
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, TypeVar
 from synth.assets import digest
 from synth.augment.jobs import Job
 from synth.dataset.layout import MANIFESTS, PROVENANCE, manifest_name
-from synth.dataset.manifest import Manifest, ShardFile
+from synth.dataset.manifest import Manifest, parse_manifest
 from synth.errors import DependencyError, SynthError, UsageError
 from synth.optional import require
 
@@ -92,11 +91,7 @@ def remote_manifests(url: str) -> dict[str, Manifest]:
     found = {}
     for name, data in _read_all(url, MANIFESTS, ".json").items():
         try:
-            content = json.loads(data)
-            for key in ("skipped", "rejected"):
-                content[key] = tuple(content[key])
-            content["files"] = tuple(ShardFile(**file) for file in content["files"])
-            found[name.removesuffix(".json")] = Manifest(**content)
+            found[name.removesuffix(".json")] = parse_manifest(data)
         except (ValueError, TypeError, KeyError):
             continue  # torn: the shard is made again
     return found
