@@ -1,0 +1,1 @@
+"""Sets of faces made by others: one file per published layout."""

@@ -1,0 +1,1 @@
+"""Experiments and reports: what the pictures are worth."""

@@ -1,0 +1,1 @@
+"""Numbers that say how good: of pictures, of agreement between annotations."""

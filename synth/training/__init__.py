@@ -1,0 +1,1 @@
+"""Training of networks: one loop, one file per recipe."""

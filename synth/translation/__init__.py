@@ -1,0 +1,1 @@
+"""Visible light to near infrared and back."""
