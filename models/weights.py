@@ -1,0 +1,82 @@
+"""Weights in one file format: safetensors, with metadata that says what they are.
+
+The metadata holds text only: ``kind`` (the network family, such as ``cyclegan``),
+usually ``to`` (``nir`` or ``vis``) and ``config`` (JSON from which the network is built
+again). Nothing in such a file can run code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+
+from synth.errors import AssetError
+from synth.image_files import write_atomic
+
+__all__ = ["load_weights", "save_weights"]
+
+Tensor = Any
+
+
+def save_weights(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], kind: str, **meta: str
+) -> None:
+    """Write tensors to a safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Its folder exists.
+    tensors : mapping of str to tensor
+        A state dict; copied to the CPU, types kept.
+    kind : str
+        The network family, asked for again by `load_weights`.
+    **meta : str
+        More metadata, such as ``to="nir"`` and ``config="{...}"``.
+    """
+    plain = {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
+    write_atomic(path, safetensors.torch.save(plain, metadata={"kind": kind, **meta}))
+
+
+def load_weights(
+    path: str | os.PathLike[str], kind: str | tuple[str, ...] | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors, on the CPU, and the metadata of a safetensors file.
+
+    Parameters
+    ----------
+    path : path
+    kind : str or tuple of str, optional
+        What is accepted; anything by default.
+
+    Raises
+    ------
+    AssetError
+        If the file is missing, truncated, no safetensors file, or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AssetError(f"weights: expected a .safetensors file, got {path}, which does not exist")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            meta: dict[str, str] = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise AssetError(
+            f"weights: expected a whole safetensors file, got {path} ({error}); "
+            "copy it again, or export it again from its training run"
+        ) from None
+    kinds = (kind,) if isinstance(kind, str) else kind
+    if kinds is not None and meta.get("kind", "") not in kinds:
+        raise AssetError(
+            f"weights: expected the kind {' or '.join(kinds)}, got {meta.get('kind') or 'none'!r} "
+            f"in {path.name}; name a file that was trained for this method"
+        )
+    return tensors, meta
