@@ -20,7 +20,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ Faces = Sequence[AlignedFace]
 
 #: People are dealt into this many folds (fewer where there are fewer people), again
 #: and again; drawings of people behind the interval, and its ends.
-FOLDS, REPEATS, DRAWS, INTERVAL = 5, 10, 1000, (2.5, 97.5)
+FOLDS, REPEATS, DRAWS, INTERVAL = 8, 10, 1000, (2.5, 97.5)
 
 
 def told_apart(
@@ -48,6 +48,7 @@ def told_apart(
     real_people: Sequence[str],
     *,
     families: Sequence[str] = tuple(FAMILIES),
+    counted: Collection[str] | None = None,
     folds: int = FOLDS,
     repeats: int = REPEATS,
     seed: int = 0,
@@ -63,6 +64,7 @@ def told_apart(
         Whose face each is. A name on both sides means one person.
     families : sequence of str
         Keys of `synth.evaluation.features.FAMILIES`.
+    counted : collection of str, optional
     folds, repeats, seed : int
         See `told_apart_by`.
 
@@ -70,7 +72,8 @@ def told_apart(
     -------
     dict
         ``families``: by family ``accuracy`` with ``low`` and ``high``; ``mean`` of the
-        accuracies; ``n_translated``, ``n_real``, ``people_translated``, ``people_real``.
+        accuracies; ``n_translated``, ``n_real``, ``people_translated``, ``people_real``,
+        and the names ``counted``.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def told_apart(
             sides[1][name],
             translated_people,
             real_people,
+            counted=counted,
             folds=folds,
             repeats=repeats,
             seed=seed,
@@ -103,6 +107,7 @@ def told_apart(
         "n_real": len(real_people),
         "people_translated": len(set(translated_people)),
         "people_real": len(set(real_people)),
+        "counted": sorted(set(counted if counted is not None else real_people)),
     }
 
 
@@ -118,6 +123,7 @@ def told_apart_by(
     translated_people: Sequence[str],
     real_people: Sequence[str],
     *,
+    counted: Collection[str] | None = None,
     folds: int = FOLDS,
     repeats: int = REPEATS,
     seed: int = 0,
@@ -136,6 +142,9 @@ def told_apart_by(
     ----------
     translated, real : (N, D), (M, D) float
     translated_people, real_people : N and M names
+    counted : collection of str, optional
+        Only these real people's pictures are counted; the others are there to learn
+        from, as where a translator has seen them. Everyone's when not given.
     folds : int
         At most; never more than the people of the smaller side.
     repeats : int
@@ -156,6 +165,11 @@ def told_apart_by(
     is_real = np.repeat([0, 1], [len(translated), len(real)])
     people = np.array([*translated_people, *real_people], dtype=object)
     _check(len(translated), len(real), translated_people, real_people)
+    if counted is not None and not set(counted) & set(real_people):
+        raise UsageError(
+            f"counted: expected some of {', '.join(sorted(set(real_people)))}, got "
+            f"{', '.join(sorted(counted)) or 'none'}"
+        )
     smaller = min(len(set(translated_people)), len(set(real_people)))
     folds = max(2, min(folds, smaller))
     rng = np.random.default_rng(seed)
@@ -169,7 +183,12 @@ def told_apart_by(
                 told = _predict(features[~test], is_real[~test], features[test])
                 right[test] += told == is_real[test]
     right /= repeats
-    sides = [_by_person(right[is_real == side], people[is_real == side]) for side in (0, 1)]
+    asked = np.array([not side or counted is None or name in counted for side, name in
+                      zip(is_real, people, strict=True)])  # fmt: skip
+    sides = [
+        _by_person(right[asked & (is_real == side)], people[asked & (is_real == side)])
+        for side in (0, 1)
+    ]
     drawn = [np.mean([rng.choice(side, (DRAWS, len(side))).mean(1) for side in sides], axis=0)]
     low, high = np.percentile(drawn, INTERVAL)
     accuracy = float(np.mean([side.mean() for side in sides]))

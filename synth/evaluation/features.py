@@ -3,8 +3,8 @@
 ============  =======================================================================
 contrast      lips, brows, sclera, iris and teeth against the skin
 statistics    brightness of the face: moments, percentiles, how it falls off
-texture       energy of six bands and local binary patterns of the skin
-deep          128 numbers of dlib's face network, which was never trained further
+texture       energy of five bands and local binary patterns of the skin
+deep          early layers of dlib's face network, which was never trained further
 ============  =======================================================================
 
 Each is what separates near-infrared pictures from visible ones in its own way: skin
@@ -28,8 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import local_binary_pattern
 
+from synth import assets
 from synth.evaluation.faces import EYE_DISTANCE, SIZE, AlignedFace, to_rgb
-from synth.quality.embedder import Embedder
+from synth.quality.embedder import ASSET, face_chip
+from synth.quality.network import MEAN, SCALE, Network
 
 __all__ = ["FAMILIES", "CONTRASTS", "domain_features", "region_medians"]
 
@@ -41,9 +43,11 @@ DARK = 8.0
 #: Regions need this many pixels; otherwise their value is unknown (NaN).
 LEAST = 20
 #: Standard deviations of the blurs whose differences are the texture's bands, pixels.
-BANDS = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2, 22.4)
+BANDS = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
 #: Radii of the local binary patterns, pixels; eight points each.
-RADII = (1, 3)
+RADII = (1, 2)
+#: Residual blocks of 32 channels at the head of dlib's network.
+EARLY_BLOCKS = 3
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 #: Columns of the contrast family: the logarithm of the ratio of medians.
 CONTRASTS = ("lips", "brows", "sclera", "iris", "teeth", "sclera_iris", "lips_darkest")
@@ -151,10 +155,15 @@ def statistics(face: AlignedFace) -> Float:
 
 
 def texture(face: AlignedFace) -> Float:
-    """(26,) band energies and local binary patterns of the skin discs."""
-    grey = face.pixels.astype(np.float32)
-    discs = list(skin_regions(face.points).values())
-    blurred = [grey if s == 0 else cv2.GaussianBlur(grey, (0, 0), s) for s in BANDS]
+    """(25,) band energies and local binary patterns of the skin discs, at half size.
+
+    64 pixels between the outer eye corners are what a surveillance camera gives: of
+    finer detail the features would tell the cameras apart, not the spectra.
+    """
+    grey = cv2.resize(face.pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    discs = [disc[::2, ::2] for disc in skin_regions(face.points).values()]
+    fine = grey.astype(np.float32)
+    blurred = [fine if s == 0 else cv2.GaussianBlur(fine, (0, 0), s) for s in BANDS]
     energies = []
     for fine, coarse in zip(blurred[:-1], blurred[1:], strict=True):
         band = (fine - coarse) / (blurred[-1] + DARK)
@@ -162,20 +171,48 @@ def texture(face: AlignedFace) -> Float:
     skin = np.any(discs, axis=0)
     patterns = []
     for radius in RADII:
-        codes = local_binary_pattern(face.pixels, 8, radius, "uniform")[skin]
+        codes = local_binary_pattern(grey, 8, radius, "uniform")[skin]
         patterns.append(np.bincount(codes.astype(int), minlength=10) / max(codes.size, 1))
     return np.concatenate([energies, *patterns])
 
 
+class EarlyLayers(Network):
+    """The first layers of the face network: what it sees before it knows who it is."""
+
+    def __call__(self, faces: NDArray[np.uint8]) -> Float:
+        """(N, 64) mean and standard deviation of 32 maps after the first residual blocks.
+
+        The embedding itself is of no use here: it was trained to be the same under
+        any light, and grey photos pass as near-infrared ones in it.
+
+        Parameters
+        ----------
+        faces : (N, 150, 150, 3) uint8
+            As `synth.quality.embedder.face_chip` cuts them out.
+        """
+        torch, functional = self._torch, self._torch.nn.functional
+        values = (faces.astype(np.float32) - np.array(MEAN, np.float32)) / np.float32(SCALE)
+        with torch.inference_mode():
+            x = torch.from_numpy(values).permute(0, 3, 1, 2)
+            x = functional.relu(functional.conv2d(x, *self._first, stride=2))
+            x = functional.max_pool2d(x, 3, 2)
+            for block in range(EARLY_BLOCKS):
+                inner, outer = self._rest[2 * block : 2 * block + 2]
+                y = functional.relu(functional.conv2d(x, *inner, padding=1))
+                x = functional.relu(functional.conv2d(y, *outer, padding=1) + x)
+            found = torch.cat([x.mean((2, 3)), x.std((2, 3))], 1)
+        return np.asarray(found.numpy().astype(np.float64))
+
+
 @cache
-def _embedder() -> Embedder:
+def _network() -> EarlyLayers:
     """The process's own."""
-    return Embedder()
+    return EarlyLayers(assets.path(ASSET))
 
 
 def deep(face: AlignedFace) -> Float:
-    """(128,) embedding by the frozen network (`synth.quality.network`)."""
-    return _embedder().embed(to_rgb(face.pixels), face.points)
+    """(64,) statistics of the frozen network's early maps: see `EarlyLayers`."""
+    return _network()(face_chip(to_rgb(face.pixels), face.points)[None])[0]
 
 
 #: Name -> features of one face.
