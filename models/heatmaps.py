@@ -56,20 +56,22 @@ def heatmaps(points: Tensor, size: int, patch: int = 1, width: float = WIDTH) ->
 def peaks(maps: Tensor, patch: int = 1) -> Tensor:
     """(N, K, 2) places of the highest values of maps (N, K, S, S), in picture pixels.
 
-    To a fraction of a pixel: the centre of mass of the positive values around the peak.
+    To a fraction of a pixel, by the Gaussian through the peak and its neighbours.
     """
     n, k, h, w = maps.shape
     best = maps.flatten(2).argmax(2)
-    x, y = best % w, best // w
-    rows, columns = (torch.arange(side, device=maps.device) for side in (h, w))
-    near_x = (columns - x[..., None]).abs() <= 2
-    near_y = (rows - y[..., None]).abs() <= 2
-    mass = maps.clamp(min=0) * near_y[..., :, None] * near_x[..., None, :]
-    total = mass.sum((2, 3)).clamp(min=1e-12)
-    center = torch.stack(
-        [(mass.sum(2) * columns).sum(2) / total, (mass.sum(3) * rows).sum(2) / total], 2
-    )
-    return (center + 0.5) * patch - 0.5
+    places = []
+    for at, side, jump in ((best % w, w, 1), (best // w, h, w)):
+        inner = at.clamp(1, side - 2)
+        middle = best + (inner - at) * jump
+        logs = [
+            maps.flatten(2).gather(2, (middle + d * jump)[..., None])[..., 0].clamp(min=1e-6).log()
+            for d in (-1, 0, 1)
+        ]
+        bend = (logs[0] - 2 * logs[1] + logs[2]).clamp(max=-1e-6)
+        offset = (0.5 * (logs[0] - logs[2]) / bend).clamp(-1, 1)
+        places.append(inner + offset)
+    return (torch.stack(places, 2) + 0.5) * patch - 0.5
 
 
 def heatmap_loss(net: Any, x0: Tensor, target: Tensor, t: Tensor, z: Tensor) -> Tensor:
