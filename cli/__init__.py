@@ -21,6 +21,8 @@ COMMANDS = (
     "generate",
     "sequence",
     "augment",
+    "translate",
+    "train",
     "dataset",
     "preview",
     "studio",

@@ -18,6 +18,7 @@ __all__ = [
     "RUN_OPTIONS",
     "STYLE_OPTIONS",
     "TARGET_OPTIONS",
+    "TRANSLATOR_OPTIONS",
     "config_option",
     "options_named",
     "with_options",
@@ -167,12 +168,40 @@ PICTURE_OPTIONS = (
     click.option("--backend", type=click.Choice(["numba", "pytorch3d", "torch"]), default="numba",
                  show_default=True,
                  help="Rasteriser; torch draws whole batches, on --device cuda too."),
+    click.option("--nir", is_flag=True, help="Near-infrared pictures."),
+    click.option("--nir-order", type=click.Choice(["photo", "image"]), default="photo",
+                 show_default=True,
+                 help="Translate the photo once and draw on that, or translate each picture."),
+    click.option("--nir-weights", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Of a translator (synth train).  [default: the embedded one]"),
     click.option("--model", type=click.Path(path_type=Path), metavar="NPZ",
                  help="Morphable model.  [default: the embedded one]"),
     click.option("--gallery", type=click.Path(path_type=Path), metavar="FILE",
                  help="Expression gallery.  [default: the embedded one]"),
     click.option("--allow-non-neutral", is_flag=True,
                  help="Use photos whose face is not neutral too."),
+)  # fmt: skip
+
+#: How pictures become near infrared, or visible light again.
+TRANSLATOR_OPTIONS = (
+    click.option("--method", type=click.Choice(["cyclegan", "sde"]),
+                 help="[default: that of the weights; cyclegan without any]"),
+    click.option("--weights", type=click.Path(path_type=Path), metavar="FILE",
+                 help=".safetensors of synth train, or .pth of the public CycleGAN code.  "
+                      "[default: the embedded light CycleGAN]"),
+    click.option("--runtime", type=click.Choice(["torch", "onnx"]), default="torch",
+                 show_default=True, help="Of the embedded weights."),
+    click.option("--dtype", type=click.Choice(["fp32", "bf16"]), default="fp32",
+                 show_default=True, help="Of a full CycleGAN."),
+    click.option("--tile", type=click.IntRange(64), default=512, show_default=True,
+                 metavar="PIXELS", help="Larger pictures pass a full CycleGAN in tiles."),
+    click.option("--steps", type=click.IntRange(1), metavar="N",
+                 help="Of the diffusion.  [default: that of the weights]"),
+    click.option("--variant", default="both", show_default=True, metavar="NAME",
+                 help="Guidance of the diffusion: unconditional, cond, cond+eh, cond+ef, both, "
+                      "ilvr or sdedit."),
+    click.option("--any-input", is_flag=True,
+                 help="Take pictures without a face, and of the wrong spectrum, too."),
 )  # fmt: skip
 
 #: Where and how the work is done: goes into [run] of run.toml.
@@ -187,7 +216,7 @@ RUN_OPTIONS = (
                  help="Processes."),
     click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu",
                  show_default=True,
-                 help="For the torch backend and the face-alignment detector."),
+                 help="For the torch backend, --nir and the face-alignment detector."),
 )  # fmt: skip
 
 

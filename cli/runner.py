@@ -1,4 +1,4 @@
-"""What ``synth generate`` and ``synth sequence`` do with their options."""
+"""What commands that make pictures of photos do with their options."""
 
 from __future__ import annotations
 
@@ -13,29 +13,36 @@ if TYPE_CHECKING:
     from synth.batch import Plan
     from synth.pipeline import Generator
     from synth.targets import Target
+    from synth.translation.photos import PhotoTranslator
 
 __all__ = ["dry", "run"]
 
 Tables = dict[str, dict[str, Any]]
 
 
-def _plan(options: dict[str, Any], targets: tuple[Target, ...]) -> Plan:
+def _plan(
+    options: dict[str, Any], targets: tuple[Target, ...], tags: tuple[str, ...] = ()
+) -> Plan:
     from synth.batch import Plan
     from synth.images import find_images
 
     if not options["input"]:
         raise UsageError("input: expected a photo or a folder, got none; give --input PATH")
     sources = find_images(options["input"], options["recursive"])
-    return Plan(tuple(sources), targets, options["limit"])
+    return Plan(tuple(sources), targets, options["limit"], tags)
 
 
 def dry(
-    options: dict[str, Any], tables: Tables, targets: tuple[Target, ...], overwrite: bool
+    options: dict[str, Any],
+    tables: Tables,
+    targets: tuple[Target, ...],
+    overwrite: bool,
+    tags: tuple[str, ...] = (),
 ) -> None:
     """Print what a run would make."""
     from synth.records import check_output
 
-    plan = _plan(options, targets)
+    plan = _plan(options, targets, tags)
     resumed = check_output(options["output"], tables, overwrite)
     photos = len(plan.chosen)
     click.echo(f"{photos} photos x {len(targets)} targets = {photos * len(targets)} pictures")
@@ -49,28 +56,43 @@ def run(
     options: dict[str, Any],
     tables: Tables,
     targets: tuple[Target, ...],
-    generator: Generator,
+    maker: Generator | PhotoTranslator,
     overwrite: bool,
+    tags: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
 ) -> int:
-    """Make the pictures, print the summary; the exit code."""
+    """Make the pictures, print the summary; the exit code.
+
+    Parameters
+    ----------
+    options, tables : dict
+        Of the command, and for ``run.toml``.
+    targets : tuple of Target
+    maker : Generator or PhotoTranslator
+    overwrite : bool
+    tags : tuple of str
+        Ends of the file names, see `synth.batch.Plan`.
+    columns : tuple of str
+        Of ``metadata.csv``, where they are not those of `Record`.
+    """
     from synth.batch import Output, generate_files
     from synth.cli.progress import Tally, follow, interruptible
     from synth.records import RunWriter
     from synth.types import Record
 
-    plan = _plan(options, targets)
+    plan = _plan(options, targets, tags)
     output = Output(options["output"], options["format"], options["quality"])
     sources = {source.name: source.path for source in plan.chosen}
-    generator.preload()
+    maker.preload()
     tally = Tally()
-    columns = Record.FRAME_COLUMNS if targets[0].moment else Record.COLUMNS
+    columns = columns or (Record.FRAME_COLUMNS if targets[0].moment else Record.COLUMNS)
     with (
         interruptible() as stop,
         RunWriter(output.root, tables, sources, overwrite, columns) as writer,
     ):
         already = len(writer)
         total = sum(len(job.targets) for job in plan.jobs(writer))
-        events = generate_files(generator, plan, output, writer, options["workers"], stop)
+        events = generate_files(maker, plan, output, writer, options["workers"], stop)
         follow(events, total, tally)
         interrupted = stop()
     if options.get("video") and not interrupted:

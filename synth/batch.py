@@ -1,6 +1,7 @@
 """Many photos into files: in this process or in several, resumable, same bytes either way.
 
-A job is one photo with a share of the targets. Its pictures are encoded and
+What makes the pictures is a `Maker`: the generator, or a translator of photos. A job
+is one photo with a share of the targets. Its pictures are encoded and
 written where they are made; the tables are written by the parent alone.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,18 +18,18 @@ from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, Protocol
 
-import cv2
-from threadpoolctl import threadpool_limits
+import numpy as np
+from numpy.typing import NDArray
 
 from synth.errors import SynthError
 from synth.images import ImageSource, encode_image, write_atomic
-from synth.pipeline import Generator
-from synth.records import IMAGES, RunWriter, Skip, record_line
+from synth.records import IMAGES, Row, RunWriter, Skip, record_line
 from synth.targets import Target, source_stems, target_tags
-from synth.types import Record
+from synth.threads import one_thread, one_thread_for_good
 
-__all__ = ["Done", "Output", "Plan", "Written", "generate_files", "one_thread"]
+__all__ = ["Done", "Made", "Maker", "Output", "Plan", "Written", "generate_files"]
 
 #: Targets of one job at most: little enough to stop quickly and to share one
 #: photo among workers, many enough that preparing the photo twice costs nothing.
@@ -64,11 +65,37 @@ class Job:
     tags: tuple[str, ...]
 
 
+class Made(Protocol):
+    """A picture in memory, with its record."""
+
+    @property
+    def image(self) -> NDArray[np.uint8]: ...
+    @property
+    def alpha(self) -> NDArray[np.uint8] | None: ...
+    @property
+    def record(self) -> Any: ...
+
+
+class Maker(Protocol):
+    """What makes pictures of photos: `synth.pipeline.Generator` or another route."""
+
+    @property
+    def face(self) -> str | int:
+        """``"all"`` where a photo may give several pictures for one target."""
+        ...
+
+    def run(
+        self, photos: Iterable[ImageSource], targets: Iterable[Target]
+    ) -> Iterator[Made | Skip]:
+        """Every target of every photo; what cannot be used becomes a `Skip`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Written:
     """A picture that is on disk, with the line of ``provenance.jsonl``."""
 
-    record: Record
+    record: Row
     line: str
 
 
@@ -93,11 +120,15 @@ class Plan:
     targets : tuple of Target
     limit : int, optional
         Use the first `limit` photos only.
+    tags : tuple of str
+        Ends of the file names, one for each target, where those of
+        `synth.targets.target_tags` say nothing.
     """
 
     sources: tuple[ImageSource, ...]
     targets: tuple[Target, ...]
     limit: int | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> tuple[ImageSource, ...]:
@@ -107,7 +138,7 @@ class Plan:
     def jobs(self, writer: RunWriter | None = None) -> Iterator[Job]:
         """What is left to do, photo by photo."""
         stems = source_stems([source.name for source in self.sources])
-        tagged = list(zip(self.targets, target_tags(self.targets), strict=True))
+        tagged = list(zip(self.targets, self.tags or target_tags(self.targets), strict=True))
         for source in self.chosen:
             left = [
                 (target, tag)
@@ -119,18 +150,18 @@ class Plan:
                 yield Job(source, stems[source.name], targets, tags)
 
 
-def run_job(generator: Generator, job: Job, output: Output) -> Iterator[Event]:
+def run_job(maker: Maker, job: Job, output: Output) -> Iterator[Event]:
     """Make and write the pictures of a job."""
     tags = {target.index: tag for target, tag in zip(job.targets, job.tags, strict=True)}
     seen: dict[int, int] = {}
-    for result in generator.run([job.source], job.targets):
+    for result in maker.run([job.source], job.targets):
         if isinstance(result, Skip):
             yield result
             continue
         target = result.record.target_index
         face = seen.get(target, 0)
         seen[target] = face + 1
-        part = f"_face{face}" if generator.face == "all" and result.record.faces_found > 1 else ""
+        part = f"_face{face}" if maker.face == "all" and result.record.faces_found > 1 else ""
         tag = f"{job.stem}{part}_{tags[target]}"
         name = f"{IMAGES}/{tag}{EXTENSIONS[output.fmt]}"
         record = replace(result.record, file_name=name, sequence=tag.rpartition("/")[0])
@@ -155,7 +186,7 @@ def run_job(generator: Generator, job: Job, output: Output) -> Iterator[Event]:
 
 
 def generate_files(
-    generator: Generator,
+    maker: Maker,
     plan: Plan,
     output: Output,
     writer: RunWriter,
@@ -166,7 +197,8 @@ def generate_files(
 
     Parameters
     ----------
-    generator : Generator
+    maker : Maker
+        Picklable, where there are several workers.
     plan : Plan
     output : Output
     writer : RunWriter
@@ -185,9 +217,9 @@ def generate_files(
     """
     jobs = takewhile(lambda job: not stop(), plan.jobs(writer))
     if workers <= 1:
-        events = _in_this_process(generator, jobs, output, stop)
+        events = _in_this_process(maker, jobs, output, stop)
     else:
-        events = _in_processes(generator, jobs, output, workers, stop)
+        events = _in_processes(maker, jobs, output, workers, stop)
     for event in events:
         if isinstance(event, Written):
             writer.add(event.record, event.line)
@@ -197,42 +229,24 @@ def generate_files(
 
 
 def _in_this_process(
-    generator: Generator, jobs: Iterator[Job], output: Output, stop: Callable[[], bool]
+    maker: Maker, jobs: Iterator[Job], output: Output, stop: Callable[[], bool]
 ) -> Iterator[Event]:
     with one_thread():
         for job in jobs:
-            for event in run_job(generator, job, output):
+            for event in run_job(maker, job, output):
                 yield event
                 if stop():
                     return
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread in BLAS and OpenCV.
-
-    Several would fight for the cores with the other workers, and a BLAS product
-    may differ in its last bit with their number.
-    """
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        cv2.setNumThreads(before)
-
-
 # ------------------------------------------------------------------- processes
-_worker: tuple[Generator, Output] | None = None
+_worker: tuple[Maker, Output] | None = None
 
 
-def _start_worker(generator: Generator, output: Output) -> None:
+def _start_worker(maker: Maker, output: Output) -> None:
     global _worker
-    # For the life of the process: a context manager that nobody holds would end at once.
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
-    _worker = (generator, output)
+    one_thread_for_good()
+    _worker = (maker, output)
 
 
 def _run_in_worker(job: Job) -> list[Event]:
@@ -241,14 +255,14 @@ def _run_in_worker(job: Job) -> list[Event]:
 
 
 def _in_processes(
-    generator: Generator,
+    maker: Maker,
     jobs: Iterator[Job],
     output: Output,
     workers: int,
     stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Events of all jobs in order; only a few jobs ahead, so that memory stays flat."""
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (generator, output))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (maker, output))
     pending: deque[Future[list[Event]]] = deque()
     with pool:
         while True:

@@ -34,6 +34,7 @@ REASONS: dict[str, str] = {
     "NO_FACE": "no face was found",
     "MULTI_FACE": "several faces were found and --face error was given",
     "FACE_INDEX": "--face INDEX is not among the faces found",
+    "SPECTRUM": "the picture is of the spectrum that it was to be translated to",
     "FACE_TOO_SMALL": "the eyes are too few pixels apart",
     "POSE": "the head is turned too far from the camera",
     "BLUR": "the face is not sharp enough",

@@ -274,8 +274,8 @@ def encode_image(
 
     Parameters
     ----------
-    pixels : (H, W, 3) uint8
-        RGB.
+    pixels : (H, W, 3) uint8 or (H, W) uint8
+        RGB, or grey, which is written as such.
     fmt : {"png", "jpeg", "webp"}
         PNG is lossless at its fastest compression level. JPEG keeps full colour
         resolution (4:4:4): halving it smears lips and irises to save 0.4 ms and
@@ -297,8 +297,12 @@ def encode_image(
         raise UsageError(f"format: expected one of {', '.join(FORMATS)}, got {fmt!r}")
     if not 1 <= quality <= 100:
         raise UsageError(f"quality: expected 1 to 100, got {quality}")
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ShapeError(f"pixels: expected (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
+    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)):
+        raise ShapeError(
+            f"pixels: expected (H, W, 3) or (H, W) uint8, got {pixels.shape} {pixels.dtype}"
+        )
+    if pixels.ndim == 2 and (alpha is not None or fmt == "webp"):
+        pixels = _three_channels(pixels)  # WebP has no grey, and neither has OpenCV with alpha
     if fmt == "jpeg":
         data = _encode_cv2(
             ".jpg", pixels, None, [cv2.IMWRITE_JPEG_QUALITY, quality, *_JPEG_OPTIONS]
@@ -322,7 +326,7 @@ _JPEG_OPTIONS = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FAC
 
 
 def _encode_cv2(extension: str, pixels: UInt8, alpha: UInt8 | None, options: list[int]) -> bytes:
-    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    bgr = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     if alpha is not None:
         bgr = np.dstack([bgr, alpha])
     return bytes(cv2.imencode(extension, bgr, options)[1])

@@ -15,6 +15,7 @@ from synth.images import ImageSource
 from synth.landmarks import Detector, get_detector
 from synth.morphable.model import MorphableModel, load_model
 from synth.settings import Settings
+from synth.translation import Translator, TranslatorOptions, get_translator
 
 __all__ = ["Parts"]
 
@@ -50,11 +51,19 @@ class Parts(Settings):
             return get_detector(self.landmarks, sources=[photo])
         return self._detector
 
+    @cached_property
+    def translator(self) -> Translator:
+        """From visible light to near infrared."""
+        options = TranslatorOptions(device=self.torch_device)
+        return get_translator("nir", None, self.nir_path, options)
+
     def preload(self) -> None:
         """Load every part now, so that what is missing is said before the first photo."""
         _ = self.digests, self.order, self.torch_device
         if not self.landmarks.startswith("file"):
             _ = self._detector
+        if self.nir:
+            _ = self.translator
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}  # load afresh

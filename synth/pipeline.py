@@ -31,7 +31,8 @@ from synth.render.draw import draw_faces
 from synth.render.face import Rendered
 from synth.render.rig import FaceRig, build_rig
 from synth.seeds import sample_seed
-from synth.targets import Target
+from synth.targets import Target, as_target
+from synth.translation.apply import grey, nir_drawn, nir_photo
 from synth.types import VA, FaceImage, Landmarks, Sample, Track
 
 __all__ = ["Generator", "PreparedFace"]
@@ -95,6 +96,8 @@ class Generator(Parts):
             image, landmarks, matrix = crop_by_profile(image, landmarks, self.crop, self.size)
         fit = fit_face(landmarks, (image.height, image.width), self.morphable)
         check_pose(fit.pose, self.limits)
+        if self.nir and self.nir_order == "photo":
+            image = nir_photo(self.translator, image, landmarks, self.seed)
         rig = build_rig(image, landmarks, fit, self.morphable, self.render_settings)
         return PreparedFace(rig, matrix)
 
@@ -116,18 +119,25 @@ class Generator(Parts):
     def draw(self, face: PreparedFace, target: Target) -> Sample:
         """One picture of a prepared face."""
         done = self.act(face, target)
-        return self.sample(face, target, done, self.show(face, done))
+        return self.sample(face, target, done, self.finish(face, target, self.show(face, done)))
 
     def show(self, face: PreparedFace, done: Act) -> Rendered:
         """The face doing that."""
         one = [done.weights[self.order]], [done.head]
         return draw_faces(face.rig, *one, self.torch_device)[0]
 
+    def finish(self, face: PreparedFace, target: Target, drawn: Rendered) -> Rendered:
+        """What is done to a drawn picture as a whole: its translation, if wished."""
+        if not self.nir or self.nir_order == "photo":
+            return drawn
+        return nir_drawn(self.translator, drawn, self.seed_of(face, target))
+
     def sample(self, face: PreparedFace, target: Target, done: Act, drawn: Rendered) -> Sample:
         """What was drawn, with its label and record."""
         seed = self.seed_of(face, target)
         record = make_record(self, face.rig, face.matrix, target, done, drawn, seed)
-        return Sample(drawn.pixels, done.expression.va, record, drawn.mask, face.rig.image.alpha)
+        pixels = grey(drawn.pixels) if self.nir else drawn.pixels
+        return Sample(pixels, done.expression.va, record, drawn.mask, face.rig.image.alpha)
 
     def seed_of(self, face: PreparedFace, target: Target) -> int:
         """The seed of a picture; the frames of a sequence share one."""
@@ -139,12 +149,7 @@ class Generator(Parts):
         return make_track(self.expressions, path, fps, seconds)
 
     def generate(self, photo: Photo, target: VA | tuple[float, float] | str | Target) -> Sample:
-        """One picture of the first chosen face.
-
-        Parameters
-        ----------
-        photo : FaceImage, path or (H, W, 3) uint8
-        target : VA, (valence, arousal), ``"0.5,0.3"`` or Target
+        """One picture of the first chosen face; `target` may be as short as ``"0.5,0.3"``.
 
         Raises
         ------
@@ -153,13 +158,8 @@ class Generator(Parts):
         TargetError
             If the target is outside the unit disc.
         """
-        if isinstance(target, tuple):
-            target = VA(*target)
-        elif isinstance(target, str):
-            target = VA.parse(target)
-        wanted = target if isinstance(target, Target) else Target(target)
         image, faces = self.faces(photo)
-        return self.draw(self.prepare(image, faces[0]), wanted)
+        return self.draw(self.prepare(image, faces[0]), as_target(target))
 
     def run(self, photos: Iterable[Photo], targets: Iterable[Target]) -> Iterator[Sample | Skip]:
         """Every target of every face of every photo; what cannot be used becomes a `Skip`."""

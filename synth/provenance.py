@@ -61,6 +61,8 @@ def make_record(
         head_motion=_rounded(np.array(done.head), 4),
         blink=round(done.blink, 4),
         smoothness=done.smoothness or {},
+        spectrum="nir" if settings.nir else "vis",
+        translation=_translation(settings),
         landmarks=_rounded(rig.landmarks.points, 3),
         detector=rig.landmarks.detector,
         faces_found=rig.landmarks.faces_found,
@@ -74,6 +76,13 @@ def make_record(
         assets=settings.digests,
         versions=installed(),
     )
+
+
+def _translation(settings: Settings) -> dict[str, str]:
+    if not settings.nir:
+        return {}
+    weights = settings.nir_path.name if settings.nir_path else "embedded"
+    return {"order": settings.nir_order, "weights": weights}
 
 
 def _style(target: Target, seed: int) -> str:

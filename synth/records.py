@@ -27,7 +27,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from synth.assets import digest
 from synth.errors import UsageError
@@ -39,6 +39,7 @@ __all__ = [
     "IMAGES",
     "PROVENANCE",
     "VIDEOS",
+    "Row",
     "RunWriter",
     "Skip",
     "check_output",
@@ -49,6 +50,21 @@ IMAGES, VIDEOS = "images", "videos"
 METADATA, PROVENANCE, SKIPPED = "metadata.csv", "provenance.jsonl", "skipped.csv"
 
 Key = tuple[int, int, str]
+
+
+class Row(Protocol):
+    """What a record needs for the tables; any dataclass with these fields will do."""
+
+    @property
+    def file_name(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def source_sha256(self) -> str: ...
+    @property
+    def target_index(self) -> int: ...
+    @property
+    def faces_found(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Skip:
     message: str
 
 
-def record_line(record: Record) -> str:
+def record_line(record: Row) -> str:
     """The record as one line of JSON, keys in the order of its fields."""
     return json.dumps(vars(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -223,12 +239,12 @@ class RunWriter:
         key = (source, target_index)
         return self._done[key] >= self._expected.get(key, 1)
 
-    def add(self, record: Record, line: str | None = None) -> None:
+    def add(self, record: Row, line: str | None = None) -> None:
         """Append the rows of an image that is on disk.
 
         Parameters
         ----------
-        record : Record
+        record : Record, or another record with the columns asked for
         line : str, optional
             `record_line` of it, where it was computed already.
         """

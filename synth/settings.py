@@ -15,10 +15,31 @@ from synth.errors import AssetError, UsageError
 from synth.expressions.gallery import LOOKUPS
 from synth.landmarks import DETECTORS, parse_face_policy
 from synth.render.settings import RenderSettings
+from synth.translation import weights_digests
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "torch_device"]
 
 DEFAULT_SIZE = 512
+NIR_ORDERS = ("photo", "image")
+
+
+def torch_device(device: str) -> str:
+    """``cpu`` or ``cuda`` for ``cpu``, ``cuda`` or ``auto``; refuses one that is not there.
+
+    Raises
+    ------
+    UsageError
+        If ``cuda`` is asked for and torch sees none.
+    """
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise UsageError("device: expected one that torch sees, got cuda; use --device cpu")
+    return "cpu"
 
 
 @dataclass(frozen=True)
@@ -43,12 +64,19 @@ class Settings:
         A profile of `synth.crops.PROFILES`: cut the face out, to `size` x `size` pixels.
     size : int, optional
         Only with `crop`; the profile's own when not given, or 512.
+    nir : bool
+        Near-infrared pictures instead of visible light.
+    nir_order : {"photo", "image"}
+        Translate the photo once and draw on that, or translate each picture.
+    nir_weights : path, optional
+        Of another translator than the embedded one, see `synth.translation`.
     blinks, head_motion : bool
         Of the sequences; no label depends on them.
     seed : int
         Of the run; each sample gets its own from it.
     device : {"cpu", "cuda", "auto"}
-        For the parts that can use one: the torch renderer, the face-alignment detector.
+        For the parts that can use one: the torch renderer, the face-alignment detector,
+        the translator.
     limits : Limits
         Which photos are refused.
 
@@ -67,6 +95,9 @@ class Settings:
     backend: Literal["numba", "pytorch3d", "torch"] = "numba"
     crop: str | None = None
     size: int | None = None
+    nir: bool = False
+    nir_order: Literal["photo", "image"] = "photo"
+    nir_weights: str | os.PathLike[str] | None = None
     blinks: bool = False
     head_motion: bool = False
     seed: int = 0
@@ -80,6 +111,7 @@ class Settings:
             ("lookup", LOOKUPS),
             ("crop", (None, *PROFILES)),
             ("device", ("cpu", "cuda", "auto")),
+            ("nir_order", NIR_ORDERS),
         ):
             if (value := getattr(self, name)) not in allowed:
                 words = ", ".join(word for word in allowed if word)
@@ -88,9 +120,12 @@ class Settings:
             raise UsageError(
                 f"landmarks: expected one of {', '.join(DETECTORS)}, got {self.landmarks!r}"
             )
-        if self.device == "cuda" and "torch" != self.backend and "face-alignment" != self.landmarks:
+        if self.nir_weights and not self.nir:
+            raise UsageError(f"nir-weights: expected --nir with them, got {self.nir_weights} alone")
+        uses_cuda = self.nir or self.backend == "torch" or self.landmarks == "face-alignment"
+        if self.device == "cuda" and not uses_cuda:
             raise UsageError(
-                "device: expected cpu or auto, got cuda; only --backend torch and "
+                "device: expected cpu or auto, got cuda; only --nir, --backend torch and "
                 "--landmarks face-alignment use it"
             )
         self._settle_size()
@@ -121,6 +156,11 @@ class Settings:
         """The gallery file; the embedded one is verified."""
         return Path(self.gallery) if self.gallery else assets.path("va_gallery")
 
+    @property
+    def nir_path(self) -> Path | None:
+        """The translator's weights; None for the embedded ones."""
+        return Path(self.nir_weights) if self.nir_weights else None
+
     def detector_options(self) -> dict[str, Any]:
         """Keyword arguments of the detector."""
         return {"device": self.torch_device} if self.landmarks == "face-alignment" else {}
@@ -134,15 +174,7 @@ class Settings:
         UsageError
             If ``cuda`` is asked for and torch sees none.
         """
-        if self.device == "cpu":
-            return "cpu"
-        import torch
-
-        if torch.cuda.is_available():
-            return "cuda"
-        if self.device == "cuda":
-            raise UsageError("device: expected one that torch sees, got cuda; use --device cpu")
-        return "cpu"
+        return torch_device(self.device)
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -154,4 +186,6 @@ class Settings:
             found |= {Path(own).name: assets.digest(Path(own))} if own else assets.verified(name)
         if self.landmarks == "dlib":
             found |= assets.verified("dlib_68")
+        if self.nir:
+            found |= weights_digests("nir", None, self.nir_path)
         return found

@@ -15,7 +15,15 @@ from synth.affect import EXPRESSIONS
 from synth.errors import TargetError
 from synth.types import VA, Track
 
-__all__ = ["Moment", "Target", "frame_targets", "make_targets", "source_stems", "target_tags"]
+__all__ = [
+    "Moment",
+    "Target",
+    "as_target",
+    "frame_targets",
+    "make_targets",
+    "source_stems",
+    "target_tags",
+]
 
 #: A named expression whose valence and arousal point elsewhere is a mistake in the list.
 MAX_ANGLE = math.radians(20)
@@ -102,6 +110,15 @@ class Target:
         """Radius of the target; for a named expression 1 is its full strength."""
         full = EXPRESSIONS[self.expression].radius if self.expression else 1.0
         return self.va.radius / full if full else 0.0
+
+
+def as_target(target: VA | tuple[float, float] | str | Target) -> Target:
+    """A target from what stands for one: a point, two numbers or ``"0.5,0.3"``."""
+    if isinstance(target, Target):
+        return target
+    if isinstance(target, str):
+        return Target(VA.parse(target))
+    return Target(target if isinstance(target, VA) else VA(*target))
 
 
 def make_targets(

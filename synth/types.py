@@ -292,6 +292,10 @@ class Record:
         1 where a blink shuts the eyes.
     smoothness : dict of str to float
         Of the whole sequence; see `synth.motion.Smoothness`.
+    spectrum : {"vis", "nir"}
+        Visible light or near infrared.
+    translation : dict of str to str
+        Order, method and weights of a translation to near infrared.
     plan_id, subject, split : int, str, str
         Row of the plan, person and part of a set made by ``synth augment``.
     nuisance : dict
@@ -325,6 +329,8 @@ class Record:
     head_motion: tuple[float, float, float] = (0.0, 0.0, 0.0)
     blink: float = 0.0
     smoothness: dict[str, float] = field(default_factory=dict)
+    spectrum: str = "vis"
+    translation: dict[str, str] = field(default_factory=dict)
     plan_id: int | None = None
     subject: str = ""
     split: str = ""
@@ -361,6 +367,7 @@ class Record:
         "lookup",
         "style",
         "action_units",
+        "spectrum",
     )
     #: Columns of a run of sequences.
     FRAME_COLUMNS = (*COLUMNS, "sequence", "frame", "time")
@@ -376,13 +383,14 @@ class Sample:
 
     Attributes
     ----------
-    image : (H, W, 3) uint8
-        RGB, at the photo's size or the size asked for.
+    image : (H, W, 3) uint8, or (H, W) uint8 in near infrared
+        RGB or grey, at the photo's size or the size asked for.
     target : VA
         What was asked for.
     record : Record
     mask : (H, W) bool
-        Pixels that may differ from the photo; all others are bit-identical.
+        Pixels that may differ from the photo (in near infrared from the photo's
+        translation); all others are bit-identical.
     alpha : (H, W) uint8 or None
         The photo's own alpha channel.
     """

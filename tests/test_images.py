@@ -342,7 +342,16 @@ def test_unknown_formats_and_qualities(picture, fmt, quality):
 
 def test_wrong_pixels_are_refused(picture):
     with pytest.raises(ShapeError, match="expected .*got"):
-        encode_image(picture[..., 0])
+        encode_image(picture[..., :2])
+
+
+@pytest.mark.parametrize("fmt", ["png", "jpeg", "webp"])
+def test_grey_pictures_are_written_as_grey(picture, fmt):
+    grey = picture[..., 1].copy()
+    back = load_image(encode_image(grey, fmt, 100))
+    with Image.open(io.BytesIO(encode_image(grey, fmt, 100))) as file:
+        assert file.mode == ("RGB" if fmt == "webp" else "L")  # WebP knows no grey
+    assert np.abs(back.pixels.astype(int) - grey[..., None]).max() <= (0 if fmt == "png" else 6)
 
 
 # ------------------------------------------------------------------ writing

@@ -12,7 +12,7 @@ import pytest
 LAYERS = {
     "": 0, "errors": 0, "types": 0, "optional": 0, "seeds": 0, "versions": 0,
     "affect": 1, "assets": 1, "camera": 1, "color": 1, "image_files": 1, "image_metadata": 1,
-    "images": 1, "metrics": 1, "runfile": 1, "crops": 1, "harmonic": 1, "video": 1,
+    "images": 1, "metrics": 1, "runfile": 1, "threads": 1, "crops": 1, "harmonic": 1, "video": 1,
     "acceptance": 2, "blending": 2, "corpora": 2, "expressions": 2, "landmarks": 2, "models": 2,
     "morphable": 2, "motion": 2, "paths": 2, "records": 2, "render": 2, "samples": 2,
     "targets": 2,
@@ -31,7 +31,6 @@ SIDEWAYS = {
     ("versions", ""): "the package's own version",
     ("images", "image_files"): "images is their public face",
     ("images", "image_metadata"): "images is their public face",
-    ("augment", "batch"): "one thread, as every worker has",
     ("augment", "dataset"): "shards are written as the set's format says",
     ("distributed", "augment"): "runs the same jobs elsewhere",
     ("distributed", "dataset"): "moves shards and tables to where they are kept",
@@ -40,7 +39,12 @@ SIDEWAYS = {
     ("provenance", "acting"): "records what a face did",
     ("render", "blending"): "Poisson compositing is a way of rendering",
     ("render", "morphable"): "the renderer draws the model",
+    ("evaluation", "pipeline"): "experiments make pictures first",
+    ("evaluation", "training"): "experiments train networks",
+    ("training", "pipeline"): "recipes that learn from generated pictures",
     ("parts", "settings"): "parts are settings with what they name",
+    ("parts", "translation"): "one of the parts is a translator",
+    ("settings", "translation"): "which weights a setting means",
     ("provenance", "settings"): "records which settings made a picture",
 }
 

@@ -173,6 +173,7 @@ def make_picture(
         rejects = reasons(scores, making.gates)
         if not rejects:
             break
+    drawn = generator.finish(face, shot.target, drawn)
     pixels, mask = apply_nuisance(shot.nuisance, face.rig, drawn, shot.weights, shot.pose)
     shown = Rendered(pixels, mask, drawn.landmarks)
     sample = generator.sample(face, shot.target, shot.done, shown)
@@ -189,7 +190,7 @@ def make_picture(
     )
     if rejects:
         return Picture(record, None, rejects)
-    return Picture(record, encode(pixels, record, making, sample.alpha))
+    return Picture(record, encode(sample.image, record, making, sample.alpha))
 
 
 def encode(pixels: Any, record: Record, making: Making, alpha: Any = None) -> bytes:

@@ -22,6 +22,7 @@ from synth.augment.make import Making
 from synth.augment.shard import DiskFull, ShardResult, Stopped, run_shard
 from synth.errors import SynthError
 from synth.pipeline import Generator
+from synth.threads import one_thread_for_good
 
 __all__ = ["Crew", "Finished", "Progress", "run_in_processes"]
 
@@ -164,12 +165,7 @@ def _work(crew: Crew, pipe: Connection) -> None:
     # When to stop is the parent's decision; a terminal sends Ctrl-C to all of them.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    import cv2
-    from threadpoolctl import threadpool_limits
-
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
-    _torch_on_one_thread()
+    one_thread_for_good()
     while True:
         try:
             job, crashed = pipe.recv()
@@ -193,10 +189,3 @@ def _work(crew: Crew, pipe: Connection) -> None:
             pipe.send(answer)
         except OSError:
             return
-
-
-def _torch_on_one_thread() -> None:
-    import sys
-
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)

@@ -18,7 +18,6 @@ from synth.assets import digest
 from synth.augment.jobs import make_jobs
 from synth.augment.make import Making, make_picture
 from synth.augment.run import PLAN_FILE
-from synth.batch import one_thread
 from synth.dataset.finish import picture_bytes
 from synth.dataset.manifest import read_manifests
 from synth.dataset.provenance import read_provenance, read_rows
@@ -29,13 +28,14 @@ from synth.pipeline import Generator
 from synth.plans import Plan, PlanRow, read_plan
 from synth.quality import Embedder, Gates
 from synth.runfile import RUN_FILE, read_run_file
+from synth.threads import one_thread
 from synth.versions import installed
 
 __all__ = ["Replay", "find_row", "replay", "settings_of"]
 
 #: Settings of `Generator` that ``run.toml`` holds under their own names.
 KEPT = ("model", "gallery", "landmarks", "face", "lookup", "composite", "backend", "crop", "size",
-        "seed")  # fmt: skip
+        "seed", "nir", "nir_order", "nir_weights")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from synth.augment.shard import ShardResult, Stopped, run_shard
 from synth.errors import SynthError
 from synth.images import ImageSource
 from synth.pipeline import Generator
+from synth.threads import one_thread_for_good
 from synth.versions import installed
 
 __all__ = ["Answer", "Kit", "Maker", "facts"]
@@ -96,9 +97,9 @@ class Maker:
     def ready(self) -> Answer:
         """Load everything, on one thread."""
         try:
-            _one_thread()
+            one_thread_for_good()
             self.kit.generator.preload()
-            _one_thread()  # torch may have come with the detector
+            one_thread_for_good()  # torch may have come with the detector
             return Answer("ready", facts=facts(self.kit.generator))
         except SynthError as error:
             return Answer("error", error=error)
@@ -195,16 +196,3 @@ def _with_photos(job: Job, photos: Mapping[str, bytes], folder: Path) -> Job:
             source = ImageSource(path, source.name)
         groups.append((source, rows))
     return replace(job, groups=tuple(groups))
-
-
-def _one_thread() -> None:
-    """Other threads would only take the cores of other actors, and may change a last bit."""
-    import sys
-
-    import cv2
-    from threadpoolctl import threadpool_limits
-
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
