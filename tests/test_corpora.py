@@ -121,6 +121,7 @@ def test_folders_subjects(put, how, expected):
         ("file_name,subject\nvis/1.jpg\n", "2 cells"),
         ("file_name,subject\n", "only a header"),
         ("", "empty file"),
+        ('file_name,subject\nvis/1.jpg,"a\n', "CSV file"),
         ("\xff\xfe", "CSV file"),
     ],
 )
@@ -425,6 +426,8 @@ def test_errors_show_layout_and_content(put, tmp_path):
         refused("no such folder", name, tmp_path / "nowhere")
         refused("a file", name, root / "holiday/beach.jpg")
         assert "ligth" in refused("expected options among", name, root, ligth="all")
+        for option in corpus_options(name):
+            assert "None" in refused(f"{option}: expected text", name, root, **{option: None})
     refused("one of folders", "affectnet", root)
     assert corpus_options("oulu-casia") == {"light": "strong", "va": "none", "tree": ""}
 

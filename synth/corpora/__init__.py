@@ -73,6 +73,9 @@ def read_corpus(name: str, root: str | os.PathLike[str], **options: str) -> list
             f"{name}: expected options among {', '.join(known) or 'none'}, got "
             f"{', '.join(sorted(unknown))}"
         )
+    for option, value in options.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{option}: expected text, got {value!r}")
     folder = Path(root).expanduser()
     if not folder.is_dir():
         got = "a file" if folder.exists() else "no such folder"

@@ -165,7 +165,7 @@ def table(path: Path, needed: Sequence[str]) -> list[Row]:
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, strict=True)
             lines = [([c.strip() for c in cells], reader.line_num) for cells in reader]
     except OSError as error:
         raise UsageError(f"labels: expected a table, got {path}: {error.strerror}") from None
