@@ -36,8 +36,8 @@ __all__ = ["PhotoTranslator", "Translated", "TranslatedRecord", "chroma"]
 
 UInt8 = NDArray[np.uint8]
 #: Mean distance of red, green and blue from their mean, grey levels, from which a
-#: picture counts as coloured: JPEG makes up to 1.5 of a grey one.
-COLOURED = 2.5
+#: picture counts as coloured: grey JPEGs stay below 0.5, photos of faces above 2.8.
+COLOURED = 1.5
 #: A face's own translation reaches this far beyond its landmarks, in eye distances.
 REACH = 0.9
 
