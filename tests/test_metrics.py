@@ -161,3 +161,87 @@ def test_kappa_and_f1_by_hand():
 def test_awkward_classes_are_refused(t, e, classes, message):
     with pytest.raises(ShapeError, match=message):
         agreement.confusion(t, e, classes)
+
+
+# -------------------------------------------------------------------------------- LPIPS
+@pytest.fixture(scope="module")
+def lpips_files(tmp_path_factory):
+    """Random weights in files with the published names, and the distance that has them."""
+    import torch
+    from safetensors.torch import save_file
+
+    from synth.models.lpips import LPIPS
+
+    torch.manual_seed(0)
+    model = LPIPS().eval()
+    state = model.state_dict()
+    folder = tmp_path_factory.mktemp("lpips")
+    backbone = {n: t for n, t in state.items() if n.startswith("features")}
+    torch.save(backbone | {"classifier.1.weight": torch.zeros(2)}, folder / "alexnet.pth")
+    lins = {f"lin{i}.model.1.weight": state[f"lins.{i}.weight"] for i in range(5)}
+    torch.save(lins, folder / "alex.pth")
+    slices = {"0": 1, "3": 2, "6": 3, "8": 4, "10": 5}
+    whole = {
+        f"net.slice{slices[n.split('.')[1]]}.{n.removeprefix('features.')}": t.clone()
+        for n, t in backbone.items()
+    }
+    save_file(whole | {n: t.clone() for n, t in lins.items()}, folder / "whole.safetensors")
+    return folder, model
+
+
+def test_lpips_reads_the_published_files(lpips_files):
+    from synth.models.lpips import load_lpips
+
+    folder, model = lpips_files
+    a, b = picture(0, 80, 72, 3), picture(1, 80, 72, 3)
+    wanted = model.distance(a, b)
+    assert wanted > 0
+    two = load_lpips([folder / "alexnet.pth", folder / "alex.pth"])
+    assert two.distance(a, b) == wanted
+    assert load_lpips([folder / "whole.safetensors"]).distance(a, b) == wanted
+
+
+def test_lpips_is_a_distance_by_its_definition(lpips_files):
+    import torch
+
+    _, model = lpips_files
+    a, b = picture(0, 80, 72), picture(1, 80, 72)
+    assert model.distance(a, a) == 0
+    assert model.distance(a, b) == pytest.approx(model.distance(b, a), rel=1e-6)
+    near = np.clip(a.astype(int) + 5, 0, 255).astype(np.uint8)
+    assert model.distance(a, near) < model.distance(a, b)
+    # Written out for the first layer, with the other channel weights at zero.
+    with torch.no_grad():
+        for lin in list(model.lins)[1:]:
+            kept = lin.weight.clone()
+            lin.weight.zero_()
+            lin.kept = kept
+        maps = []
+        for pixels in (a, b):
+            x = torch.from_numpy(np.repeat(pixels[None, None], 3, 1)).float() / 127.5 - 1
+            first = model.features["0"]
+            x = (x - model.shift) / model.scale
+            y = torch.relu(torch.nn.functional.conv2d(x, first.weight, first.bias, 4, 2))[0].numpy()
+            maps.append(y / np.sqrt((y**2).sum(0)))
+        weights = model.lins[0].weight.numpy().reshape(-1, 1, 1)
+        assert model.distance(a, b) == pytest.approx(
+            float((weights * (maps[0] - maps[1]) ** 2).sum(0).mean()), rel=1e-4
+        )
+        for lin in list(model.lins)[1:]:
+            lin.weight.copy_(lin.kept)
+
+
+def test_lpips_says_what_is_wrong(lpips_files, tmp_path):
+    from synth.errors import AssetError
+    from synth.models.lpips import load_lpips
+
+    folder, model = lpips_files
+    with pytest.raises(AssetError, match="got none at .*nowhere"):
+        load_lpips([tmp_path / "nowhere.pth"])
+    with pytest.raises(AssetError, match="channel weights too, got none .lins.0"):
+        load_lpips([folder / "alexnet.pth"])
+    (tmp_path / "broken.pth").write_bytes(b"no pickle at all")
+    with pytest.raises(AssetError, match="a state dict in broken.pth"):
+        load_lpips([tmp_path / "broken.pth"])
+    with pytest.raises(ShapeError, match="at least 64 pixels"):
+        model.distance(picture(0), picture(1))
