@@ -150,7 +150,9 @@ def reflectance_850(
     dyed = turbid_reflectance(brightest, settings.dye)
     result = (1 - 2 * colourful) * hair + 2 * colourful * dyed
     result = _over(result, regions.skin, skin)
-    lips = np.exp(-0.5 * _fine(-np.log(np.maximum(linear[..., 0], 0.02)), regions.lips, frame))
+    red = -np.log(np.maximum(linear[..., 0], 0.02))
+    grooves = _fine(red, regions.lips * (1 - regions.mouth), frame)
+    lips = np.exp(-0.5 * np.clip(grooves, -0.1, 0.6))
     result = _over(result, regions.lips, settings.lips * level * lips)
     # Teeth are as bright as skin at most; the cavity between lips stays as dark as it is.
     result = _over(result, regions.mouth, np.minimum(linear[..., 0] ** 0.8, settings.teeth))
