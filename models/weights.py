@@ -7,6 +7,7 @@ again). Nothing in such a file can run code.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +43,21 @@ def save_weights(
     plain = {
         name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
     }
-    write_atomic(path, safetensors.torch.save(plain, metadata={"kind": kind, **meta}))
+    write_atomic(path, _ordered(safetensors.torch.save(plain, metadata={"kind": kind, **meta})))
+
+
+def _ordered(data: bytes) -> bytes:
+    """The file with its metadata in order, so that the same weights are the same bytes.
+
+    A file is the length of its head (8 bytes, little-endian), the head (JSON, padded to a
+    multiple of 8 with spaces), and the tensors' values.
+    """
+    size = int.from_bytes(data[:8], "little")
+    head = json.loads(data[8 : 8 + size])
+    head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def load_weights(

@@ -23,6 +23,16 @@ def test_tensors_and_metadata_come_back(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
+def test_the_same_weights_are_the_same_bytes(tmp_path):
+    meta = {name: name * 3 for name in "abcdefgh"}
+    for i, order in enumerate((sorted(meta), sorted(meta, reverse=True))):
+        ordered = {name: meta[name] for name in order} | {"\u00fc": '\u00e4 "quoted"'}
+        save_weights(tmp_path / f"{i}", {"w": torch.arange(5)}, "light", **ordered)
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    tensors, back = load_weights(tmp_path / "0")
+    assert back == {"kind": "light", **ordered} and tensors["w"].tolist() == [0, 1, 2, 3, 4]
+
+
 def test_kinds(tmp_path):
     save_weights(tmp_path / "w.safetensors", {"a": torch.ones(1)}, "light")
     assert load_weights(tmp_path / "w.safetensors")[1]["kind"] == "light"
