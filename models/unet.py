@@ -34,6 +34,10 @@ __all__ = ["HeatmapNet", "NetConfig", "ScoreNet", "UNet", "time_embedding"]
 
 Tensor = Any
 
+#: Gain of the linear map: all pixels pull at its few weights, so that Adam's steps, of one
+#: length for all weights, would make it restless at 1.
+DIRECT = 1 / 16
+
 
 @dataclass(frozen=True)
 class NetConfig:
@@ -229,7 +233,7 @@ class ScoreNet(nn.Module):
                 rest = rest * there.reshape(-1, 1, 1, 1)
         both = torch.cat([x, rest], 1).contiguous(memory_format=torch.channels_last)
         found = functional.pixel_shuffle(self.net(both, t), self.config.patch)
-        linear = self.direct(self.net.embed(t)).reshape(n, self.config.made, -1)
+        linear = self.direct(self.net.embed(t)).reshape(n, self.config.made, -1) * DIRECT
         pixels = torch.einsum("noi,nihw->nohw", linear[..., :-1], both)
         return found + pixels + linear[..., -1, None, None]
 

@@ -72,6 +72,9 @@ class SDEConfig:
     zoom: float = 0.05
     turn: float = 4.0
 
+    def __post_init__(self) -> None:
+        _ = self.net  # refuses what no network can be built from
+
     @property
     def net(self) -> NetConfig:
         """Of the network."""
