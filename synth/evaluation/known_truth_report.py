@@ -133,12 +133,12 @@ def write_report(
     rows: Sequence[Row],
 ) -> None:
     """Write ``report.md``, ``results.csv`` and ``sheet.jpg`` below `root`."""
-    people = len(set(test.people))
+    people, side = len(set(test.people)), settings["pixels"]
     page = f"""# Known-truth experiment, VIS to NIR
 
 {len(train)} pairs of {len(set(train.people))} people to train on, {len(test)} pairs of {people}
-other people to test on, {settings["pixels"]} x {settings["pixels"]} pixels, size `{settings["size"]}`.
-Truth: `synth.translation.optical`. Intervals: 95 %, bootstrap over people (n = {people}).
+other people to test on, {side} x {side} pixels, size `{settings["size"]}`. Truth:
+`synth.translation.optical`. Intervals: 95 %, bootstrap over people (n = {people}).
 
 {summary(rows)}
 
