@@ -223,7 +223,7 @@ def test_paired_training_learns_the_relation(tmp_path):
         write(tmp_path / "vis" / f"{i}.png", grey)
         write(tmp_path / "nir" / f"{i}.png", 255 - grey)
     settings = dataclasses.replace(
-        SMALL, iterations=100, pairing="paired", batch=2, generator_steps=1, stripes=0.0,
+        SMALL, iterations=80, pairing="paired", batch=2, generator_steps=1, stripes=0.0,
         identity=0.0, rate=5e-3, margin=1.0, lambda_paired=30.0,
     )  # fmt: skip
     training = CycleGANTraining(read_corpus("folders", tmp_path), settings)
@@ -233,7 +233,7 @@ def test_paired_training_learns_the_relation(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"gan": "w"}, {"dtype": "fp16"}, {"batch": 0}, {"rate": 0.0}, {"ema": 1.0},
+    [{"gan": "w"}, {"size": 20}, {"dtype": "fp16"}, {"batch": 0}, {"rate": 0.0}, {"ema": 1.0},
      {"lambda_nir": -1.0}, {"lambda_vis": float("nan")}],
 )  # fmt: skip
 def test_impossible_settings_are_refused(wrong):
@@ -267,7 +267,7 @@ def call(*args: object) -> Result:
     return CliRunner().invoke(cli, [str(a) for a in args], prog_name="synth")
 
 
-TINY = ("--size", 16, "--ngf", 4, "--blocks", 1, "--ndf", 4, "--iterations", 2)
+TINY = ("--size", 32, "--ngf", 4, "--blocks", 1, "--ndf", 4, "--iterations", 2)
 
 
 def test_the_command_trains_and_goes_on(folder, tmp_path):
@@ -276,7 +276,7 @@ def test_the_command_trains_and_goes_on(folder, tmp_path):
     assert result.exit_code == 0, result.output
     assert load_generator(out / "weights/nir.safetensors", "nir").config.ngf == 4
     with open(out / "losses.csv", encoding="utf-8", newline="") as file:
-        assert [row["iteration"] for row in csv.DictReader(file)] == ["2"]
+        assert [row["iteration"] for row in csv.DictReader(file)] == ["1", "2"]
     assert load_image(out / "curves.png").width > 300
     again = call("train", "cyclegan", "--data", folder, "--output", out, *TINY)
     assert again.exit_code == 0 and "2 iterations had been done before" in again.output
@@ -301,3 +301,13 @@ def test_the_command_refuses_unpaired_folders_given_as_paired(folder, tmp_path):
                   "--pairing", "paired")  # fmt: skip
     assert result.exit_code == 2 and "got 2 pairs" in result.output
     assert not (tmp_path / "run").exists()
+
+
+def test_the_options_are_the_settings_with_their_defaults():
+    from synth.cli.train_cyclegan import cyclegan
+
+    defaults = dataclasses.asdict(CycleGANSettings())
+    options = {p.name: p.default for p in cyclegan.params}
+    for name in ("margin", "patch_layers"):  # not on the command line
+        del defaults[name]
+    assert {name: options[name] for name in defaults} == defaults

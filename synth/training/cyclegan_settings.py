@@ -84,6 +84,11 @@ class CycleGANSettings:
         for name in ("lambda_nir", "lambda_vis", "identity", "lambda_paired", "seed", "pool"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.size < 3 * 2**self.patch_layers:
+            raise UsageError(
+                f"size: expected {3 * 2**self.patch_layers} pixels or more for a discriminator "
+                f"of {self.patch_layers} layers, got {self.size}; use 256"
+            )
         if not self.rate > 0:
             raise UsageError(f"rate: expected a learning rate above 0, got {self.rate}")
         if not 0 <= self.ema < 1:
