@@ -104,7 +104,7 @@ def test_reverse_sampler_reproduces_a_mixture():
     x = torch.randn(count, 2, generator=generator, dtype=torch.float64)
     torch.manual_seed(2)
     with torch.no_grad():
-        found = sde.reverse_sample(mixture_score, x, sde.times(200))
+        found = sde.reverse_sample(mixture_score, x, sde.times(150))
     mode = torch.cdist(found, MEANS).argmin(1)
     for k in range(3):
         of_mode = found[mode == k]
@@ -160,6 +160,9 @@ def test_times_fall_from_start_to_end():
     at = sde.times(7, 0.5)
     assert len(at) == 8 and at[0] == 0.5 and float(at[-1]) == pytest.approx(sde.LAST)
     assert bool((at.diff() < 0).all())
+    log = torch.log(sde.sigma(at) ** 2 / sde.alpha(at) ** 2)
+    assert torch.allclose(log.diff(), log.diff().mean().expand(7))
+    assert torch.allclose(sde.times(4, even=True).diff().diff(), torch.zeros(3).double())
     with pytest.raises(UsageError, match="steps"):
         sde.times(0)
     with pytest.raises(UsageError, match="start"):
@@ -411,7 +414,7 @@ def test_score_training_learns_and_an_interrupted_run_is_the_same(tmp_path):
 def test_the_translation_is_learned():
     """Noise in, the dark negative out: nearer to the truth than the best constant."""
     vis, nir, points = pairs(24)
-    config = SDEConfig(size=16, channels=16, widths=(1, 2), batch=8, warmup=20, average=0.95,
+    config = SDEConfig(size=16, channels=16, widths=(1, 2), batch=8, warmup=20,
                        rate=3e-3, shift=0.0, zoom=0.0, turn=0.0)  # fmt: skip
     training = ScoreTraining(vis, nir, points, config)
     losses = [training.step(i)["score"] for i in range(150)]

@@ -5,9 +5,17 @@ and points alike), noise them at random times and take an Adam step; the weights
 are used are a running mean of the trained ones.
 
 The score network is trained to predict v (`synth.models.unet.ScoreNet`), a mean squared
-error that equals denoising score matching with the weight ``sigma^2 / alpha^2``: no time
-is neglected, since v has about unit variance at each. Times are spread over the batch as
-the sampler's are (even in ``t ** (2/3)``). These are our choices: the paper gives none.
+error that equals denoising score matching with the weight ``sigma^2 / alpha^2``: v has
+about unit variance at every time, so none is neglected. Times are spread over the batch,
+even in ``sqrt(t)``: the sampler takes many of its steps at early times. The learning rate
+falls with the square root of the iteration, and the mean of the weights reaches over a
+constant share of the run [1]_, so that neither needs to know how long the run will be.
+These are our choices: the paper gives none.
+
+References
+----------
+.. [1] Karras et al., "Analyzing and improving the training dynamics of diffusion models",
+   CVPR 2024.
 """
 
 from __future__ import annotations
@@ -46,11 +54,11 @@ class SDEConfig:
     batch : int
         Pairs per step.
     rate : float
-        Learning rate of Adam after the first `warmup` steps.
-    warmup : int
-        Steps in which the rate rises from 0.
+        Learning rate of Adam.
+    warmup, steady : int
+        Steps in which the rate rises from 0; after `steady` steps it falls.
     average : float
-        Memory of the running mean of the weights; starts shorter.
+        The mean of the weights gives iteration i the weight ``i ** average``.
     dropped : float
         Share of pairs whose condition is left out, for the unconditional score.
     shift, zoom, turn : float
@@ -66,8 +74,9 @@ class SDEConfig:
     batch: int = 8
     rate: float = 1e-3
     warmup: int = 100
-    average: float = 0.998
-    dropped: float = 0.15
+    steady: int = 1000
+    average: float = 7.0
+    dropped: float = 0.2
     shift: float = 0.03
     zoom: float = 0.05
     turn: float = 4.0
@@ -117,7 +126,7 @@ def moved(
 def _spread_times(n: int, generator: Any) -> Tensor:
     """(N,) times in (0, 1), one from each n-th part, in random order."""
     parts = (torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)) / n
-    return (parts**1.5).clamp(min=sde.LAST)
+    return (parts**2).clamp(min=sde.LAST)
 
 
 # ---------------------------------------------------------------------- trainers
@@ -175,13 +184,15 @@ class _Training:
 
     def update(self, loss: Tensor, iteration: int) -> float:
         """One step of Adam, and of the running mean."""
+        rise = (iteration + 1) / self.config.warmup
+        fall = (self.config.steady / (iteration + 1)) ** 0.5
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate * min(1.0, (iteration + 1) / self.config.warmup)
+            group["lr"] = self.config.rate * min(1.0, rise, fall)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
-        memory = min(self.config.average, (1 + iteration) / (10 + iteration))
+        memory = (iteration / (iteration + 1)) ** (self.config.average + 1)
         with torch.no_grad():
             for mean, now in zip(self.network.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(now, 1 - memory)
