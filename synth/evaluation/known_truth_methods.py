@@ -7,8 +7,10 @@ each in a folder of its own, so that an interrupted run goes on.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from synth.evaluation.known_truth_set import Pairs
+from synth.images import write_atomic
 
 __all__ = [
     "BASELINES",
@@ -80,13 +83,13 @@ class Size:
     blocks: int = 1
     batch: int = 8
     score_steps: int = 2000
-    heatmap_steps: int = 800
+    heatmap_steps: int = 700
     sampling_steps: int = 50
     sampling_batch: int = 22
     gan_channels: int = 16
     gan_blocks: int = 4
     gan_batch: int = 1
-    gan_steps: int = 2000
+    gan_steps: int = 1600
 
 
 SIZES = {
@@ -194,26 +197,28 @@ def _sde(
     _trained(score, root / "sde_score", size.score_steps, settings, told, stop)
     heat = HeatmapTraining(train.nir, train.points, config, seed + 1, device)
     _trained(heat, root / "sde_heatmap", size.heatmap_steps, settings, told, stop)
-    made = {}
+    made: dict[str, UInt8] = {}
     for name, variant in SDE_VARIANTS.items():
         path = root / "made" / f"{name}.npy"
         if not path.exists():
             if stop():
                 raise Interrupted
             pictures = translate_batch(
-                score.network, heat.network, test.vis, test.points, variant, size.sampling_steps,
-                batch=size.sampling_batch, progress=lambda d, n, name=name: told(name, d, n),
-            )  # fmt: skip
+                score.network,
+                heat.network,
+                test.vis,
+                test.points,
+                variant,
+                size.sampling_steps,
+                batch=size.sampling_batch,
+                progress=partial(told, name),
+            )
             _keep(path, pictures)
         made[name] = np.load(path)
     return made
 
 
 def _keep(path: Path, pictures: UInt8) -> None:
-    import io
-
-    from synth.images import write_atomic
-
     data = io.BytesIO()
     np.save(data, pictures)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from synth.evaluation.known_truth_set import Pairs
 from synth.images import encode_image, write_atomic
@@ -47,7 +47,7 @@ class Interval:
     high: float
 
 
-def interval(values: Sequence[float], seed: int = 0) -> Interval:
+def interval(values: ArrayLike, seed: int = 0) -> Interval:
     """Mean of one value per person with its percentile bootstrap interval over people [1]_.
 
     References

@@ -187,7 +187,8 @@ def _skin_map(
     base = np.median(density[sure], 0) if sure.any() else np.median(density, (0, 1))
     parts = ((density - base) @ np.linalg.inv(ABSORPTION).T).astype(np.float32)
     melanin, blood = (np.clip(blurred(parts[..., i], 0.01 * frame.unit), -1, 2) for i in (0, 1))
-    fine = np.clip(_fine(parts[..., 2], regions.skin, frame), -1, 1)
+    bare = regions.skin * (1 - regions.lips) * (1 - regions.mouth) * (1 - regions.eyes)
+    fine = np.clip(_fine(parts[..., 2], bare, frame), -1, 1)
     change = AT_850[0] * melanin + AT_850[1] * blood + settings.relief * fine
     level = float(skin_reflectance(np.exp(-base[0])))
     skin = np.minimum(level * np.exp(-change), 0.9)

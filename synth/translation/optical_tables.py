@@ -87,7 +87,7 @@ class OpticalSettings:
         Whether the camera encodes its signal as sRGB does, as most do.
     """
 
-    lips: float = 0.94
+    lips: float = 0.97
     sclera: float = 0.42
     iris: float = 0.2
     pupil: float = 0.03

@@ -162,7 +162,7 @@ def _polygon(shape: tuple[int, ...], corners: Float, soft: float) -> Float32:
     mask = np.zeros(shape[:2], np.uint8)
     fixed = np.round(corners * (1 << _SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, lineType=cv2.LINE_AA, shift=_SHIFT)
-    return blurred(mask.astype(np.float32) / 255, soft)
+    return blurred(np.asarray(mask / 255, np.float32), soft)
 
 
 def _outline(points: Float, unit: float) -> Float:
@@ -188,7 +188,7 @@ def _skin(linear: Float32, points: Float, unit: float, face: Float32) -> Float32
     away = ((hue - tone) ** 2).sum(-1) / 0.35**2 + np.maximum(dark - 0.25, 0) ** 2 / 0.45**2
     like = np.exp(-0.5 * away).astype(np.float32)
     near = blurred(_polygon(face.shape, _whole_head(points, unit), 0.0), 0.15 * unit)
-    like = blurred(like * near, 0.012 * unit)
+    like = blurred(np.asarray(like * near, np.float32), 0.012 * unit)
     # Between brows and jaw, shaded or made-up skin is skin too, whatever its colour.
     inner = _polygon(face.shape, points[np.r_[1:16, 45, 42, 28, 39, 36]], 0.06 * unit)
     return np.maximum(like, 0.75 * inner)
