@@ -63,7 +63,7 @@ UInt8 = NDArray[np.uint8]
 LAMBDA_H, LAMBDA_F = 100.0, 0.5
 #: Our default: at 64 pixels more steps change the result less than another seed does.
 STEPS = 100
-KINDS = {"score": ScoreNet, "heatmap": HeatmapNet}
+KINDS: dict[str, Any] = {"score": ScoreNet, "heatmap": HeatmapNet}
 
 
 @dataclass(frozen=True)

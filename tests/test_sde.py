@@ -30,8 +30,8 @@ from synth.training.sde import (  # noqa: E402
     ScoreTraining,
     SDEConfig,
     SDETraining,
-    moved,
 )
+from synth.training.sde_settings import moved  # noqa: E402
 
 SMALL = NetConfig(size=16, channels=8, widths=(1, 2), patch=2)
 FAST = SDEConfig(size=16, channels=8, widths=(1, 2), batch=4, warmup=5)
@@ -360,6 +360,26 @@ def test_highpass_guidance_lowers_its_energy():
 
     assert energy("cond+ef", lambda_f=2.0) < 0.9 * energy("cond")
     assert energy("cond+ef", lambda_f=0.0) == pytest.approx(energy("cond"), rel=1e-5)
+
+
+def test_heatmap_guidance_lowers_its_energy():
+    """With a network whose maps are the picture itself: where points are, it gets brighter."""
+
+    class Mirror(HeatmapNet):
+        def forward(self, x, t):
+            return torch.nn.functional.avg_pool2d(x, 2).expand(-1, 68, -1, -1)
+
+    vis, _, points = pairs(4, seed=3)
+    score, heat = random_net(ScoreNet), Mirror(SMALL).eval()
+    target = heatmaps(torch.from_numpy(points).float(), 16, 2)
+
+    def energy(variant, **more):
+        made = as_tensor(translate_batch(score, heat, vis, points, variant, 30, **more))
+        return float(heatmap_energy(heat, made, torch.zeros(4), target).mean())
+
+    assert energy("cond+eh", lambda_h=1.0) < 0.9 * energy("cond")
+    assert energy("both", lambda_h=1.0) < 0.9 * energy("cond+ef")
+    assert energy("cond+eh", lambda_h=0.0) == pytest.approx(energy("cond"), rel=1e-5)
 
 
 def test_wrong_use_is_named():
