@@ -100,7 +100,8 @@ def _blended(apply: Callable[[Tensor], Tensor], x: Tensor, tile: int, radius: in
     # Twice the radius: even in the middle of an overlap no tile sees its own border.
     overlap = min(math.ceil(2 * radius / STEP) * STEP, tile // 2 // STEP * STEP)
     height, width = x.shape[2:]
-    total = weights = None
+    total: Tensor = None
+    weights: Tensor = None
     for top in tile_starts(height, tile, overlap):
         for left in tile_starts(width, tile, overlap):
             rows, columns = (
