@@ -24,6 +24,8 @@ __all__ = [
     "SIZE",
     "AlignedFace",
     "align",
+    "align_matrix",
+    "cut",
     "detail",
     "find_face",
     "sharpness",
@@ -106,7 +108,7 @@ def eye_centres(points: Float) -> tuple[Float, Float]:
 
 
 def align(pixels: UInt8, points: Float) -> AlignedFace:
-    """The face at `points`, turned upright and brought to the common size.
+    """The face at `points` in grey, turned upright and brought to the common size.
 
     Parameters
     ----------
@@ -120,24 +122,42 @@ def align(pixels: UInt8, points: Float) -> AlignedFace:
     ShapeError
         If an array has another shape, or the eyes lie in one place.
     """
-    grey, points = to_grey(pixels), np.asarray(points, np.float64)
+    matrix, scale = align_matrix(points)
+    turned = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    return AlignedFace(cut(to_grey(pixels), matrix, scale), turned, scale)
+
+
+def align_matrix(points: Float) -> tuple[Float, float]:
+    """(2, 3) matrix from the picture to the aligned face, and its scale.
+
+    Raises
+    ------
+    ShapeError
+        If `points` are not (68, 2), or the eyes lie in one place.
+    """
+    points = np.asarray(points, np.float64)
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise ShapeError(f"points: expected (68, 2) finite pixels, got {points.shape}")
     distance = inter_ocular(points)
     if distance < 4:
         raise ShapeError(f"points: expected eyes at least 4 pixels apart, got {distance:.1f}")
     right, left = points[36], points[45]
-    along = (left - right) / distance
-    turn = EYE_DISTANCE / distance * np.array([[along[0], along[1]], [-along[1], along[0]]])
-    place = np.array([(SIZE - 1) / 2, EYE_ROW * SIZE])
-    matrix = np.column_stack([turn, place - turn @ ((right + left) / 2)])
+    x, y = (left - right) / distance
     scale = EYE_DISTANCE / distance
+    turn = scale * np.array([[x, y], [-y, x]])
+    place = np.array([(SIZE - 1) / 2, EYE_ROW * SIZE])
+    return np.column_stack([turn, place - turn @ ((right + left) / 2)]), scale
+
+
+def cut(pixels: UInt8, matrix: Float, scale: float) -> UInt8:
+    """(512, 512[, 3]) aligned crop; where it leaves the picture its border is repeated."""
     if scale < 1:  # blur to the new Nyquist before sampling
-        grey = cv2.GaussianBlur(grey, (0, 0), max(0.01, 0.45 / scale))
-    crop = cv2.warpAffine(
-        grey, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        pixels = cv2.GaussianBlur(pixels, (0, 0), max(0.01, 0.45 / scale))
+    return np.asarray(
+        cv2.warpAffine(
+            pixels, matrix, (SIZE, SIZE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
     )
-    return AlignedFace(np.asarray(crop), points @ turn.T + matrix[:, 2], scale)
 
 
 def inner_hull(points: Float, shape: tuple[int, int]) -> Mask:
