@@ -106,6 +106,15 @@ def test_the_same_seed_gives_the_same_picture(portrait, points, weights, variant
     assert ("heatmap.safetensors" in translator.digests) == (variant == "both")
 
 
+def test_progress_is_told(portrait, points, weights):
+    told = []
+    translator = SDETranslator(
+        weights, steps=3, variant="cond", progress=lambda done, of: told.append((done, of))
+    )
+    translator(portrait.pixels, points)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_odd_sizes_and_a_face_at_the_border(portrait, points, weights):
     translator = SDETranslator(weights, steps=1, variant="cond")
     x, y = points[27].astype(int)
@@ -131,7 +140,7 @@ def test_bad_use_is_named(portrait, points, weights, tmp_path):
     with pytest.raises(AssetError, match="does not exist"):
         SDETranslator(tmp_path / "none.safetensors")
     (tmp_path / "score.safetensors").write_bytes(weights.read_bytes())
-    with pytest.raises(AssetError, match=r"heatmap\.safetensors"):
+    with pytest.raises(AssetError, match=r"heatmap\.safetensors beside"):
         SDETranslator(tmp_path)
     SDETranslator(tmp_path, variant="cond+ef")
     translator = SDETranslator(weights, variant="cond")

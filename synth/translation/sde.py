@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ class SDETranslator:
         A key of `synth.models.nfer.VARIANTS`.
     lambda_h, lambda_f : float, optional
         Weights of the energies, the paper's when None.
+    progress : (done, of) -> None, optional
+        Told the steps of each picture.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class SDETranslator:
         variant: str = "both",
         lambda_h: float | None = None,
         lambda_f: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         torch = require("torch")
         from synth.models import nfer
@@ -100,6 +104,11 @@ class SDETranslator:
         self.heatmap_net = None
         if nfer.VARIANTS[variant].heatmap:
             files.append(files[0].with_name(HEATMAP))
+            if not files[1].is_file():
+                raise AssetError(
+                    f"weights: expected {HEATMAP} beside {files[0].name} for the variant "
+                    f"{variant}, got none; copy it there, or use the variant cond+ef"
+                )
             self.heatmap_net = nfer.load_net(files[1], "heatmap", device)
         for net in filter(None, (self.score_net, self.heatmap_net)):
             if net.config.to != to:
@@ -110,6 +119,7 @@ class SDETranslator:
         self.to, self.variant, self.steps = to, variant, steps or nfer.STEPS
         self.lambda_h = nfer.LAMBDA_H if lambda_h is None else lambda_h
         self.lambda_f = nfer.LAMBDA_F if lambda_f is None else lambda_f
+        self.progress = progress
         self.digests = {file.name: assets.digest(file) for file in files}
 
     def __call__(self, pixels: UInt8, points: Float | None, seed: int = 0) -> UInt8:
@@ -158,6 +168,7 @@ class SDETranslator:
             self.lambda_h,
             self.lambda_f,
             [seed],
+            progress=self.progress,
         )
         return made[0]
 
