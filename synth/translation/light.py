@@ -1,0 +1,298 @@
+"""The shipped translator: a light network on the aligned face, carried to the whole photo.
+
+Towards the near infrared::
+
+    face crop (160 px) -> network -> linear model of the photo's colours (`upsampling`)
+      -> at the photo's own size, inside the crop; a tone curve outside -> camera
+
+The network learned to leave everything around the face on that same tone curve, so no
+border is seen. The camera does what the real ones of the training pictures do: it
+smooths skin, keeps edges and has a little noise. Without landmarks the tone curve and
+the camera serve the whole picture.
+
+Towards the visible the network's colours are taken and the photo's own light and dark
+are kept; the tone of the skin cannot be seen in the near infrared and is an option.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synth import assets
+from synth.errors import AssetError, ShapeError, UsageError
+from synth.optional import require
+from synth.translation.camera import CameraSettings, camera
+from synth.translation.upsampling import apply_model, linear_model
+from synth.types import inter_ocular
+
+__all__ = ["LightTranslator", "crop_matrix", "tone_curve"]
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+Network = Callable[..., Float32]
+
+#: Side of the aligned crop, the outer eye corners' distance in it, their height in it.
+CROP_PX, FACE_PX, EYE_ROW = 160, 48.0, 0.42
+#: Share of R, G and B in the grey picture that the curve starts from.
+MIXTURE = np.array([0.55, 0.35, 0.10], np.float32)
+#: ``lift + range * x ** power``: dark things reflect more in the near infrared, walls far
+#: behind the face get less of the camera's own light.
+LIFT, RANGE, POWER = 0.14, 0.70, 0.8
+#: The crop's result fades out over this many pixels of its border.
+FADE = 16
+#: Window of the linear model, pixels of the crop, and its ridge.
+RADIUS, RIDGE = 2, 4e-4
+#: Contrast of what is too flat for the linear model to tell, as a share of the photo's.
+KEPT = 0.6
+CAMERA = CameraSettings()
+#: Faces below this distance of the eyes are refused, pixels.
+SMALLEST = 4.0
+
+
+def tone_curve(grey: Float32) -> Float32:
+    """What becomes of brightness outside the face, [0, 1] to [0, 1]."""
+    return np.asarray(LIFT + RANGE * np.clip(grey, 1e-3, 1) ** POWER, np.float32)
+
+
+def _untoned(grey: Float32) -> Float32:
+    """Inverse of `tone_curve`."""
+    return np.asarray(np.clip((grey - LIFT) / RANGE, 0, 1) ** (1 / POWER), np.float32)
+
+
+def crop_matrix(points: Float) -> Float:
+    """(2, 3) matrix from picture pixels to the aligned crop.
+
+    The eyes' centres lie on one row, the outer eye corners `FACE_PX` apart.
+    """
+    right, left = points[36:42].mean(0), points[42:48].mean(0)
+    along = (left - right) / max(float(np.linalg.norm(left - right)), 1e-9)
+    turn = FACE_PX / inter_ocular(points) * np.array([[along[0], along[1]], [-along[1], along[0]]])
+    place = np.array([(CROP_PX - 1) / 2, EYE_ROW * CROP_PX])
+    return np.column_stack([turn, place - turn @ ((right + left) / 2)])
+
+
+class LightTranslator:
+    """Near-infrared from visible faces, or the reverse, on one CPU core.
+
+    Parameters
+    ----------
+    weights : Path
+        ``.safetensors`` of `synth.training.light`; for the runtime ``onnx`` the ``.onnx``
+        of the same name beside it is run.
+    to : {"nir", "vis"}
+    runtime : {"torch", "onnx"}
+    device : str
+        Of torch.
+    settings : CameraSettings
+        Of the near-infrared camera; ``CameraSettings(noise=0)`` gives no noise.
+    tone : (3,) float, optional
+        sRGB colour of the skin towards the visible, 0 to 255; the weights' own when None.
+
+    Raises
+    ------
+    UsageError
+        If `to`, `runtime` or `tone` is not one of these.
+    AssetError
+        If the weights are missing, damaged, or of another network or direction.
+    DependencyError
+        If the runtime is not installed.
+    """
+
+    method = "cyclegan"
+
+    def __init__(
+        self,
+        weights: Path,
+        to: str = "nir",
+        runtime: str = "torch",
+        device: str = "cpu",
+        settings: CameraSettings = CAMERA,
+        tone: tuple[float, float, float] | None = None,
+    ) -> None:
+        if to not in ("nir", "vis"):
+            raise UsageError(f"to: expected nir or vis, got {to!r}")
+        if runtime not in ("torch", "onnx"):
+            raise UsageError(f"runtime: expected torch or onnx, got {runtime!r}")
+        if tone is not None and (len(tone) != 3 or not all(0 <= v <= 255 for v in tone)):
+            raise UsageError(f"tone: expected three levels of 0 to 255, got {tone}")
+        self.to, self.settings, self.tone = to, settings, tone
+        self._network, self._own_tone, used = _load(Path(weights), to, runtime, device)
+        self.digests = {used.name: assets.digest(used)}
+
+    def __call__(self, pixels: UInt8, points: Float | None, seed: int = 0) -> UInt8:
+        """See `synth.translation.Translator`.
+
+        Raises
+        ------
+        ShapeError
+            If the picture or the points have another shape, or the face is too small.
+        """
+        picture, marks = _checked(pixels, points, self.to)
+        if self.to == "nir":
+            return self._to_nir(picture, marks, seed)
+        return self._to_vis(picture, marks)
+
+    def _to_nir(self, picture: UInt8, points: Float | None, seed: int) -> UInt8:
+        colours = picture.astype(np.float32) / 255
+        light = tone_curve(colours @ MIXTURE)
+        unit = _unit(points, picture.shape[:2])
+        if points is not None:
+            matrix = crop_matrix(points)
+            crop = _cut(colours, matrix)
+            target = self._network(crop.transpose(2, 0, 1)[None])[0, 0]
+            model = linear_model(crop, target - KEPT * (crop @ MIXTURE), RADIUS, RIDGE)
+            model[..., :3] += KEPT * MIXTURE
+            _lay_over(light, colours, model, matrix)
+        levels = camera(light, unit, seed, self.settings)
+        return np.asarray(np.rint(levels), np.uint8)
+
+    def _to_vis(self, picture: UInt8, points: Float | None) -> UInt8:
+        grey = picture.astype(np.float32) / 255
+        colours = np.repeat(_untoned(grey)[..., None], 3, 2)
+        if points is not None:
+            tone = self._own_tone if self.tone is None else np.array(self.tone, np.float32) / 255
+            matrix = crop_matrix(points)
+            crop = _cut(grey, matrix)
+            targets = self._network(crop[None, None], np.asarray(tone, np.float32)[None])[0]
+            for channel, target in enumerate(targets):
+                model = linear_model(crop[..., None], target, RADIUS, RIDGE)
+                part = np.ascontiguousarray(colours[..., channel])
+                _lay_over(part, grey[..., None], model, matrix)
+                colours[..., channel] = part
+        return np.asarray(np.rint(255 * np.clip(colours, 0, 1)), np.uint8)
+
+
+def _checked(pixels: UInt8, points: Float | None, to: str) -> tuple[UInt8, Float | None]:
+    picture = np.asarray(pixels)
+    wanted = "(H, W, 3)" if to == "nir" else "(H, W)"
+    colour = picture.ndim == 3 and picture.shape[2] == 3
+    fits = colour if to == "nir" else picture.ndim == 2
+    if not fits or picture.dtype != np.uint8 or picture.size == 0:
+        raise ShapeError(
+            f"pixels: expected {wanted} uint8 for a translation to {to}, got {picture.shape} "
+            f"{picture.dtype}"
+        )
+    if points is None:
+        return picture, None
+    marks = np.asarray(points, np.float64)
+    if marks.shape != (68, 2) or not np.isfinite(marks).all():
+        raise ShapeError(f"points: expected (68, 2) finite pixels, got {marks.shape}")
+    if inter_ocular(marks) < SMALLEST:
+        raise ShapeError(
+            f"points: expected eyes at least {SMALLEST:g} pixels apart, got "
+            f"{inter_ocular(marks):.2g}; enlarge the picture"
+        )
+    return picture, marks
+
+
+def _unit(points: Float | None, shape: tuple[int, ...]) -> float:
+    """Distance of the outer eye corners; without a face, that of one that fills the picture."""
+    return min(shape) / 4.0 if points is None else inter_ocular(points)
+
+
+def _cut(picture: Float32, matrix: Float) -> Float32:
+    """The aligned crop (160, 160[, C]); the picture's border is repeated outside it."""
+    scale = float(np.hypot(*matrix[0, :2]))
+    if scale < 1:  # blur to the new Nyquist before sampling
+        picture = cv2.GaussianBlur(picture, (0, 0), max(0.05, 0.45 * (1 / scale**2 - 1) ** 0.5))
+    crop = cv2.warpAffine(
+        picture, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.clip(np.asarray(crop, np.float32), 0, 1)
+
+
+def _lay_over(below: Float32, guide: Float32, model: Float32, matrix: Float) -> None:
+    """Replace `below` inside the crop by the model of the guide, fading out at its border."""
+    box = _reach(matrix, below.shape)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    inverse = cv2.invertAffineTransform(matrix)
+    inverse[:, 2] -= (left, top)
+    size = (right - left, bottom - top)
+    grown = cv2.warpAffine(model, inverse, size, borderMode=cv2.BORDER_REPLICATE)
+    share = cv2.warpAffine(_window(), inverse, size)
+    part = below[top:bottom, left:right]
+    part += share * (apply_model(grown, guide[top:bottom, left:right]) - part)
+
+
+def _reach(matrix: Float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of the crop in the picture; None where they do not meet."""
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64) * (CROP_PX - 1)
+    inverse = cv2.invertAffineTransform(matrix)
+    placed = corners @ inverse[:, :2].T + inverse[:, 2]
+    low = np.clip(np.floor(placed.min(0)), 0, (shape[1], shape[0])).astype(int)
+    high = np.clip(np.ceil(placed.max(0)) + 1, 0, (shape[1], shape[0])).astype(int)
+    if (high <= low).any():
+        return None
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _window() -> Float32:
+    """(160, 160) 1 inside the crop, falling smoothly to 0 at its border."""
+    ramp = np.clip(np.minimum(np.arange(CROP_PX), np.arange(CROP_PX)[::-1]) / FADE, 0, 1)
+    smooth = ramp * ramp * (3 - 2 * ramp)
+    return np.asarray(np.outer(smooth, smooth), np.float32)
+
+
+# --------------------------------------------------------------------- the network
+def _load(path: Path, to: str, runtime: str, device: str) -> tuple[Network, Float32, Path]:
+    """A function from (1, C, h, w) float32 in [0, 1] to the like, the weights' tone, the file."""
+    if runtime == "onnx":
+        path = path.with_suffix(".onnx")
+        network, meta = _onnx_network(path)
+    else:
+        network, meta = _torch_network(path, device)
+    if meta.get("to") != to:
+        raise AssetError(
+            f"weights: expected a translator to {to}, got one to {meta.get('to') or 'nothing'} in "
+            f"{path.name}; give --to {meta.get('to') or 'nir'} or other weights"
+        )
+    tone = np.array(json.loads(meta.get("tone", "[0.6, 0.5, 0.45]")), np.float32)
+    return network, tone, path
+
+
+def _torch_network(path: Path, device: str) -> tuple[Network, Mapping[str, str]]:
+    import torch
+
+    from synth.models.light import UnitRange, light_generator
+    from synth.models.weights import load_weights
+
+    tensors, meta = load_weights(path, "light")
+    network = UnitRange(light_generator(tensors, meta.get("config", ""))).to(device).eval()
+
+    def run(*given: Float32) -> Float32:
+        with torch.inference_mode():
+            placed = [torch.from_numpy(np.ascontiguousarray(g)).to(device) for g in given]
+            return np.asarray(network(*placed).cpu().numpy(), np.float32)
+
+    return run, meta
+
+
+def _onnx_network(path: Path) -> tuple[Network, Mapping[str, str]]:
+    runtime = require("onnxruntime", extra="onnx")
+    if not path.is_file():
+        raise AssetError(
+            f"weights: expected {path.name} beside the weights, got none; make it with "
+            "python -m synth.models.onnx_export WEIGHTS.safetensors"
+        )
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exception classes are not public
+        raise AssetError(f"weights: expected an ONNX network, got {path} ({error})") from None
+    names = [entry.name for entry in session.get_inputs()]
+
+    def run(*given: Float32) -> Float32:
+        fed = {n: np.ascontiguousarray(g) for n, g in zip(names, given, strict=True)}
+        return np.asarray(session.run(None, fed)[0], np.float32)
+
+    return run, session.get_modelmeta().custom_metadata_map
