@@ -5,11 +5,11 @@
 * high frequencies (equation 7 [1]_): ``E_f = |F(x_t) - F(c_t)|^2`` with a high-pass F.
 
 Energies are summed over pixels (E_h averaged over the 68 points), so that a weight
-means the same at every size. With the paper's weights of 100 and 0.5 the guidance
-then is of the size of the score itself; the paper does not give its norms. ``c_t`` is
-the condition with the noise that the score sees in ``x_t``, which makes E_f compare the
-high frequencies of the expected picture and of the condition; the choice of the noise
-is ours.
+means the same at every size. With the paper's weights of 100 and 0.5 the guidance is
+then about a tenth of the score in the middle of time; the paper's own norms are not
+known to us. ``c_t`` is the condition with the noise that the score sees in ``x_t``, so
+that E_f compares the high frequencies of the expected picture and of the condition; the
+choice of this noise is ours.
 
 References
 ----------

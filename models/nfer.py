@@ -61,7 +61,7 @@ UInt8 = NDArray[np.uint8]
 
 #: Weights of the energies in the paper.
 LAMBDA_H, LAMBDA_F = 100.0, 0.5
-#: Our default: at 64 pixels more steps change the result less than another seed does.
+#: Our default at 64 pixels: half as many cost half a decibel (docs/model_cards/sde.md).
 STEPS = 100
 KINDS: dict[str, Any] = {"score": ScoreNet, "heatmap": HeatmapNet}
 
