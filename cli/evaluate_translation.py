@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,7 @@ def translation(output: Path, overwrite: bool, **options: Any) -> None:
             f"output: expected a folder without a report, got {output}; use --overwrite"
         )
     test = TranslationTest(**options)
-    with click.progressbar(
-        length=1, label="measuring", file=click.get_text_stream("stderr")
-    ) as bar:
+    with click.progressbar(length=1, label="measuring", file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.length = total
