@@ -180,6 +180,8 @@ def test_the_command_trains_and_goes_on(set_of_pairs, tmp_path, portrait, points
     assert found.exit_code == 0 and "3 iterations" in found.output
     translator = SDETranslator(tmp_path / "run/weights", steps=1)
     assert translator(portrait.pixels, points).shape == portrait.pixels.shape[:2]
+    held = train("--iterations", "3", "--hold-out", "b")
+    assert held.exit_code == 2 and "held_out" in held.output
     refused = train("--iterations", "3", "--seed", "4")
     assert refused.exit_code == 2 and "seed" in refused.output
 
@@ -190,6 +192,8 @@ def test_the_command_wants_pairs(set_of_pairs, tmp_path):
             cli, ["train", "sde", "--data", str(set_of_pairs), "--output", str(tmp_path), *more]
         )
 
+    nobody = train("--hold-out", "z")
+    assert nobody.exit_code == 2 and "hold_out: expected people of the set" in nobody.output
     size = train("--size", "30")
     assert size.exit_code == 2 and "size: expected a multiple of 8" in size.output
     (set_of_pairs / "nir/b.png").rename(set_of_pairs / "nir/c.png")

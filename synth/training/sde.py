@@ -145,6 +145,8 @@ class ScoreTraining(_Training):
     seed : int
     device : str
         Of torch.
+    shown : pair of arrays as `vis` and `nir`, optional
+        Whose first four the sample sheets show; those trained on when not given.
     """
 
     def __init__(
@@ -155,6 +157,7 @@ class ScoreTraining(_Training):
         config: SDEConfig | None = None,
         seed: int = 0,
         device: str = "cpu",
+        shown: tuple[UInt8, UInt8] | None = None,
     ) -> None:
         config = config or SDEConfig()
         made, seen = (nir, vis) if config.to == "nir" else (vis, nir)
@@ -167,7 +170,8 @@ class ScoreTraining(_Training):
             torch.manual_seed(seed)
             net = ScoreNet(config.net)
         super().__init__(net, [made, seen], points, config, seed, device)
-        self.shown = seen[:4], made[:4]
+        vis, nir = shown or (vis, nir)
+        self.shown = (vis[:4], nir[:4]) if config.to == "nir" else (nir[:4], vis[:4])
 
     def step(self, iteration: int) -> dict[str, float]:
         """See `synth.training.loop.Trainable`."""
@@ -267,6 +271,8 @@ class SDETraining:
     seed : int
     device : str
         Of torch.
+    shown : pair of arrays, optional
+        See `ScoreTraining`.
     """
 
     def __init__(
@@ -277,9 +283,10 @@ class SDETraining:
         config: SDEConfig | None = None,
         seed: int = 0,
         device: str = "cpu",
+        shown: tuple[UInt8, UInt8] | None = None,
     ) -> None:
         config = config or SDEConfig()
-        self.score = ScoreTraining(vis, nir, points, config, seed, device)
+        self.score = ScoreTraining(vis, nir, points, config, seed, device, shown)
         made = nir if config.to == "nir" else vis
         self.heatmap = HeatmapTraining(made, points, config, seed + 1, device)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from synth.corpora import read_corpus
 from synth.landmarks import get_detector
 from synth.settings import torch_device
+from synth.training.cyclegan_run import hold_out, read_corpora
 from synth.training.loop import TrainingRun, train
 from synth.training.sde import SDEConfig, SDETraining
 from synth.training.sde_data import AlignedPairs, aligned_pairs
@@ -16,10 +16,11 @@ __all__ = ["run_sde"]
 
 
 def run_sde(
-    data: Path,
+    data: Sequence[Path],
     output: Path,
     *,
-    corpus: str = "folders",
+    corpus: Sequence[str] = ("folders",),
+    held_out: Sequence[str] = (),
     to: str = "nir",
     size: int = 64,
     channels: int = 32,
@@ -38,10 +39,12 @@ def run_sde(
 
     Parameters
     ----------
-    data, corpus : Path, str
-        The set's folder and layout, see `synth.corpora`.
+    data, corpus : sequence of Path, sequence of str
+        Folders and layouts of the sets, see `read_corpora`.
     output : Path
         Run folder.
+    held_out : sequence of str
+        People (subjects) that are not trained on; they are shown on the sample sheets.
     to, size, channels, batch, rate
         See `SDEConfig`.
     iterations : int
@@ -64,13 +67,18 @@ def run_sde(
     """
     config = SDEConfig(size=size, channels=channels, to=to, batch=batch, rate=rate)
     where = torch_device(device)
-    pairs = aligned_pairs(read_corpus(corpus, data), size, get_detector(landmarks), to)
+    images, others = hold_out(read_corpora(data, corpus), held_out)
+    detector = get_detector(landmarks)
+    pairs = aligned_pairs(images, size, detector, to)
     if told is not None:
         told(pairs)
-    training = SDETraining(pairs.vis, pairs.nir, pairs.points, config, seed, where)
+    shown = aligned_pairs(others, size, detector, to) if others else pairs
+    training = SDETraining(
+        pairs.vis, pairs.nir, pairs.points, config, seed, where, (shown.vis, shown.nir)
+    )
     settings = {
-        "method": "sde", "corpus": corpus, "landmarks": landmarks, "pairs": len(pairs.names),
-        "seed": seed, **config.settings(),
+        "method": "sde", "corpus": list(corpus), "held_out": sorted(held_out),
+        "landmarks": landmarks, "pairs": len(pairs.names), "seed": seed, **config.settings(),
     }  # fmt: skip
     return train(
         training, output, iterations, settings,
