@@ -223,12 +223,12 @@ def test_paired_training_learns_the_relation(tmp_path):
         write(tmp_path / "vis" / f"{i}.png", grey)
         write(tmp_path / "nir" / f"{i}.png", 255 - grey)
     settings = dataclasses.replace(
-        SMALL, iterations=80, pairing="paired", batch=2, generator_steps=1, stripes=0.0,
-        identity=0.0, rate=5e-3, margin=1.0, lambda_paired=30.0,
+        SMALL, iterations=40, pairing="paired", batch=2, generator_steps=1, stripes=0.0,
+        identity=0.0, rate=1e-2, margin=1.0, lambda_paired=30.0,
     )  # fmt: skip
     training = CycleGANTraining(read_corpus("folders", tmp_path), settings)
     losses = [training.step(i)["paired_nir"] for i in range(settings.iterations)]
-    assert np.mean(losses[-10:]) < 0.35 * np.mean(losses[:3])
+    assert np.mean(losses[-5:]) < 0.4 * np.mean(losses[:3])
 
 
 @pytest.mark.parametrize(
@@ -311,3 +311,13 @@ def test_the_options_are_the_settings_with_their_defaults():
     for name in ("margin", "patch_layers"):  # not on the command line
         del defaults[name]
     assert {name: options[name] for name in defaults} == defaults
+
+
+def test_several_sets_are_named_apart(folder):
+    from synth.training.cyclegan_run import read_corpora
+
+    images = read_corpora([folder, folder], ["folders"])
+    assert len({(i.spectrum, i.name) for i in images}) == len(images) == 16
+    assert len({i.pair for i in images if i.pair}) == 4
+    with pytest.raises(UsageError, match="one for each of 2 folders, got 3"):
+        read_corpora([folder, folder], ["folders"] * 3)
