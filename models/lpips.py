@@ -53,7 +53,7 @@ _CONVOLUTION = re.compile(r"(?:features|net\.slice\d)\.(\d+)\.(weight|bias)$")
 _CHANNELS = re.compile(r"lin(\d)\.model\.\d\.weight$")
 
 
-class LPIPS(nn.Module):  # type: ignore[misc]
+class LPIPS(nn.Module):
     """The distance, with random weights.
 
     `load_lpips` makes one with the weights in your files.

@@ -37,7 +37,7 @@ HALF_WIDTH, ABOVE, BELOW = 0.9, 0.5, 1.3
 SIDE, CELL, ORIENTATIONS = 96, 12, 8
 #: Strength of the ridge penalty, and inverse strength of the logistic one, on
 #: standardised features; fixed, since there are too few people to choose them by.
-RIDGE, LOGISTIC = 1000.0, 0.001
+RIDGE, LOGISTIC = 100.0, 0.01
 
 
 def reader_features(face: AlignedFace) -> Float:
@@ -88,7 +88,7 @@ class LabelledFaces:
 
     def take(self, chosen: NDArray[np.bool_]) -> LabelledFaces:
         """Those that are chosen (N,)."""
-        at = np.flatnonzero(chosen)
+        at = np.flatnonzero(chosen).tolist()
         return LabelledFaces(
             self.features[at],
             [self.people[i] for i in at],
