@@ -23,8 +23,8 @@ __all__ = ["run_it"]
               help="Every N-th photo of a folder, from the first, is for testing.")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=click.Choice(["cyclegan", "sde"]),
               help="Only this network; repeat for several.  [default: all]")  # fmt: skip
-@click.option("--device", default="auto", show_default=True, metavar="NAME",
-              help="auto, cpu, cuda.")  # fmt: skip
+@click.option("--device", default="auto", show_default=True,
+              type=click.Choice(["auto", "cpu", "cuda"]))  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def run_it(
     photos: tuple[Path, ...], size: str, output: Path, held_out: int,
@@ -44,6 +44,7 @@ def run_it(
     from synth.evaluation.known_truth import METHODS, run_known_truth
     from synth.image_files import find_images
     from synth.samples import SAMPLES, copy_samples
+    from synth.settings import torch_device
 
     with tempfile.TemporaryDirectory() as samples, interruptible("saving the state") as stop:
         if not photos:
@@ -59,18 +60,10 @@ def run_it(
 
             finished = run_known_truth(
                 find_images(list(photos)), output, size, held_out=held_out,
-                methods=methods or METHODS, seed=seed, device=_device(device),
+                methods=methods or METHODS, seed=seed, device=torch_device(device),
                 stop=stop, told=told, say=lambda line: bar.write(line),
             )  # fmt: skip
     if not finished:
         click.echo("interrupted: run the same command again to finish", err=True)
         raise click.exceptions.Exit(130)
     click.echo((output / "report.md").read_text("utf-8"))
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -78,7 +78,7 @@ class Size:
         Of CycleGAN: channels of the first layers, residual blocks, pictures, rounds.
     """
 
-    pixels: int = 64
+    pixels: int = 48
     channels: int = 32
     blocks: int = 1
     batch: int = 8
