@@ -199,8 +199,7 @@ def edit_face(
     check_code(theta, rho)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ShapeError(f"pixels: expected (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
-    margin = settings.margin or getattr(editor, "margin", MARGIN)
-    box = square_crop(points, margin)
+    box = square_crop(points, settings.margin or float(getattr(editor, "margin", MARGIN)))
     crop = cut_square(pixels, box)
     edited = editor(crop, theta, rho)
     if edited.shape != crop.shape or edited.dtype != np.uint8:
