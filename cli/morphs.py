@@ -1,0 +1,128 @@
+"""What ``synth morph`` does with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synth.batch import Job, Output, Plan, generate_files
+from synth.cli.config import plain
+from synth.errors import UsageError
+from synth.morphing.people import read_people
+from synth.morphing.photos import Morpher, MorphOptions, MorphRecord, targets_of
+from synth.morphing.runs import forget_changed
+from synth.morphing.template import make_template
+from synth.records import RunWriter, check_output
+from synth.settings import DEFAULT_SIZE
+from synth.targets import source_stems
+
+__all__ = ["PeoplePlan", "dry", "run"]
+
+#: Options that say where and how, not what.
+RUN = ("input", "labels", "output", "limit", "workers")
+
+
+@dataclass(frozen=True)
+class PeoplePlan(Plan):
+    """A plan whose sources are people, each with the targets that the photos allow."""
+
+    maker: Morpher | None = None
+
+    def jobs(self, writer: RunWriter | None = None) -> Iterator[Job]:
+        """What is left to do, person by person; files are called by the subject."""
+        assert self.maker is not None
+        people = self.maker.people
+        # The ending keeps a dot of the subject's own from being taken for one.
+        stems = source_stems([f"{person.subject}.person" for person in people])
+        by_key = {person.key.name: person for person in people}
+        for job in super().jobs(writer):
+            person = by_key[job.source.name]
+            wanted = {cell.index for cell in self.maker.cells(person)}
+            left = [(t, tag) for t, tag in zip(job.targets, job.tags, strict=True)
+                    if t.index in wanted]  # fmt: skip
+            if left:
+                targets, tags = zip(*left, strict=True)
+                stem = stems[f"{person.subject}.person"]
+                yield replace(job, stem=stem, targets=targets, tags=tags)
+
+
+def run(options: dict[str, Any], overwrite: bool) -> int:
+    """Make the sets, print the summary; the exit code."""
+    from synth.cli.progress import Tally, follow, interruptible
+
+    plan, maker = _plan(options)
+    tables = _tables(options, maker)
+    output = Output(options["output"], options["format"], options["quality"])
+    sources = {source.name: source.path for source in plan.chosen}
+    maker.preload()
+    check_output(output.root, tables, overwrite)
+    forget_changed(output.root, maker.people)
+    tally = Tally()
+    with (
+        interruptible() as stop,
+        RunWriter(output.root, tables, sources, overwrite, MorphRecord.COLUMNS) as writer,
+    ):
+        already = len(writer)
+        total = sum(len(job.targets) for job in plan.jobs(writer))
+        events = generate_files(maker, plan, output, writer, options["workers"], stop)
+        follow(events, total, tally)
+        interrupted = stop()
+    click.echo(tally.summary(output.root, already, interrupted), err=True)
+    return 130 if interrupted else 3 if tally.skipped else 0
+
+
+def dry(options: dict[str, Any], overwrite: bool) -> None:
+    """Print what would be made."""
+    plan, maker = _plan(options)
+    resumed = check_output(options["output"], _tables(options, maker), overwrite)
+    people = maker.people[: options["limit"]]
+    counts = [len(maker.cells(person)) if person.neutral else 0 for person in people]
+    click.echo(f"{len(people)} people, {sum(counts)} pictures if all photos can be used")
+    for person, count in list(zip(people, counts, strict=True))[:5]:
+        apexes = ", ".join(person.apexes) or "no basic expression"
+        click.echo(f"  {person.subject}: {apexes} -> {count} pictures")
+    where = "going on with the run in" if resumed else "in"
+    click.echo(f"{where} {options['output']}; nothing was written")
+
+
+def _plan(options: dict[str, Any]) -> tuple[PeoplePlan, Morpher]:
+    if not options["input"] or not Path(options["input"]).is_dir():
+        raise UsageError(
+            f"input: expected the folder of the photos, got {options['input'] or 'none'}; "
+            "give --input DIR"
+        )
+    people = tuple(read_people(options["labels"], options["input"]))
+    template = make_template(options["angles"], options["intensity_step"])
+    names = "landmarks face crop size background refine originals identity_gate".split()
+    if options["crop"] == "face" and options["size"] is None:
+        options["size"] = DEFAULT_SIZE
+    how = MorphOptions(**{name: options[name] for name in names if options[name] is not None})
+    embedder = None
+    if how.identity_gate is not None:
+        from synth.quality.embedder import Embedder
+
+        embedder = Embedder()
+    maker = Morpher(people, template, how, embedder)
+    targets, tags = targets_of(template.cells), tuple(cell.tag for cell in template.cells)
+    keys = tuple(person.key for person in people)
+    return PeoplePlan(keys, targets, options["limit"], tags, maker), maker
+
+
+def _tables(options: dict[str, Any], maker: Morpher) -> dict[str, dict[str, Any]]:
+    from synth.versions import installed
+
+    assets: dict[str, str] = {}
+    if maker.embedder is not None:
+        from synth.quality.embedder import embedder_digests
+
+        assets = dict(embedder_digests())
+    return {
+        "settings": {k: plain(v) for k, v in sorted(options.items()) if k not in RUN},
+        "run": {k: plain(v) for k, v in sorted(options.items()) if k in RUN},
+        "assets": assets,
+        "versions": installed(),
+    }
