@@ -82,6 +82,8 @@ def cut_square(photo: UInt8, box: Box) -> UInt8:
     Mirrored without repeating the edge pixel, as often as needed.
     """
     left, top, right, bottom = box
+    if inside(box, photo.shape) == box:
+        return photo[top:bottom, left:right].copy()
     rows = _mirrored(top, bottom, photo.shape[0])
     columns = _mirrored(left, right, photo.shape[1])
     return np.ascontiguousarray(photo[rows[:, None], columns[None, :]])
