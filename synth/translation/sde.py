@@ -183,7 +183,7 @@ def _carried(pixels: UInt8, crop: UInt8, made: UInt8, matrix: Float) -> Float32:
         model = linear_model(guide, target, RADIUS, EPSILON)
         model = cv2.warpAffine(model, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         planes.append(apply_model(model, full))
-    return np.stack(planes, 2).astype(np.float32)
+    return np.asarray(np.stack(planes, 2), np.float32)
 
 
 def _unit(pixels: UInt8) -> Float32:
