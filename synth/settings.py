@@ -144,7 +144,11 @@ class Settings:
 
     @property
     def render_settings(self) -> RenderSettings:
-        return RenderSettings(composite=self.composite, backend=self.backend)
+        return RenderSettings(
+            composite=self.composite,
+            backend=self.backend,
+            nir=self.nir and self.nir_order == "photo",
+        )
 
     @property
     def model_path(self) -> Path:

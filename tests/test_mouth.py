@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from synth.render.mouth import mouth_colours
 from synth.render.mouth_shape import mouth_shape, shape_mouth
 from synth.render.raster import rasterise
 from synth.render.rig import build_rig
+from synth.render.settings import RenderSettings
 from synth.render.teeth import tooth_colour, tooth_set
 from synth.render.topology import CAVITY, LIPS, SKIN, TONGUE, UPPER_TEETH
 from synth.types import Camera
@@ -200,3 +203,28 @@ def test_the_picture_has_teeth_of_the_colour_read_from_the_photo(rig, model):
     # The bright part of the teeth is what the measurement of real smiles speaks of.
     ratio = np.percentile(teeth, 85) / (rig.mouth.tooth @ LUMA)
     assert ratio == pytest.approx(0.92, abs=0.09)
+
+
+def test_a_lamp_at_the_camera_lights_the_mouth_to_its_back(samples, model):
+    """Near infrared: what lies deep has a floor, and the picture stays grey."""
+    image = load_image(samples / "sample_1.jpg")
+    image, landmarks, _ = face_crop(image, get_detector("dlib").detect(image)[0], 256)
+    grey = np.repeat(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+    fit = fit_face(landmarks, (256, 256), model)
+    weights = model.weights({"jawOpen": 0.6})
+    drawn = {
+        nir: build_rig(
+            dataclasses.replace(image, pixels=grey), landmarks, fit, model, RenderSettings(nir=nir)
+        )
+        for nir in (False, True)
+    }
+    skin = drawn[True].light.skin @ LUMA
+    shown = {nir: render(r, weights) for nir, r in drawn.items()}
+    mouth = np.zeros((256, 256), np.uint8)
+    cv2.fillPoly(mouth, [np.round(shown[True].landmarks[60:68]).astype(np.int32)], 1)
+    inside = cv2.erode(mouth, np.ones((5, 5), np.uint8)) > 0
+    assert inside.sum() > 100
+    dark = {nir: np.percentile(picture.pixels[inside, 1], 10) for nir, picture in shown.items()}
+    assert dark[True] > 0.38 * skin > 2 * dark[False]
+    assert np.ptp(shown[True].pixels, axis=2).max() <= 1
+    assert np.percentile(shown[True].pixels[inside], 99) < 1.4 * skin

@@ -99,6 +99,12 @@ def test_switches_are_obeyed(rig, targets, off):
         assert difference(got, render(r, row, pose)).max() <= LEVELS
 
 
+def test_near_infrared_mouths_are_lit_alike(rig, targets):
+    r, (weights, poses) = rig(1, 128, nir=True), targets
+    for row, pose, got in zip(weights, poses, render_batch(r, weights, poses), strict=True):
+        assert difference(got, render(r, row, pose)).max() <= LEVELS
+
+
 def test_a_face_at_the_border_of_the_photo(rig, targets, model):
     """Boxes are clipped, and the spline is mirrored at the border."""
     whole, (weights, poses) = rig(1, 256), targets

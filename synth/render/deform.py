@@ -89,4 +89,4 @@ def _folds(rig: FaceRig, weights: Float, vertices: Float) -> NDArray[np.float32]
     model = rig.model
     before, after = model.landmarks(rig.fit.vertices), model.landmarks(vertices)
     strengths = fold_strengths(weights, model.blendshape_names, rig.folds, before, after)
-    return fold_ratio(rig.folds, strengths, rig.settings.fold_gain)
+    return fold_ratio(rig.folds, strengths, rig.settings.fold_strength)

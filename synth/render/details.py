@@ -176,5 +176,5 @@ def _draw_mouth(
         state.normals, depth, float(np.median(state.points[lips.upper, 2])), upper, lower,
         state.points[ends, 0], opening, back, seam, box[0], box[1], iod,
         np.stack((colours.tooth * teeth.tint, colours.gum, colours.tongue, colours.cavity)),
-        teeth.edges, teeth.crowns, teeth.steps, teeth.shades, samples,
+        colours.lift, teeth.edges, teeth.crowns, teeth.steps, teeth.shades, samples,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from synth.render.mouth_shape import INSET
 from synth.render.teeth import tooth_colour
 from synth.render.topology import CAVITY, LOWER_TEETH, TONGUE, UPPER_TEETH
 
-__all__ = ["MouthColours", "mouth_colours", "shade_mouth"]
+__all__ = ["MouthColours", "mouth_colours", "nir_mouth", "shade_mouth"]
 
 Float = NDArray[np.float64]
 
@@ -40,6 +40,8 @@ ENAMEL = np.array([1.0, 0.985, 0.975])
 ORDINARY, PULL = 178.0, 0.25
 #: Brightest luminance that teeth may get, and what shading leaves of `tooth`.
 BRIGHTEST, SHADED = 215.0, 0.92
+#: Grey level of the back of the mouth in near infrared, as a share of the skin's.
+NIR_LIFT = 0.40
 #: Outer eye corners of the mean face, mm: turns shares of that distance into mm.
 EYES_APART = 92.0
 
@@ -51,6 +53,8 @@ class MouthColours:
     Attributes
     ----------
     tooth, gum, tongue, cavity, lip : (3,) float64
+    lift : float
+        Grey levels that even the back of the mouth has, from a lamp at the camera.
     """
 
     tooth: Float
@@ -58,6 +62,7 @@ class MouthColours:
     tongue: Float
     cavity: Float
     lip: Float
+    lift: float = 0.0
 
 
 def mouth_colours(photo: NDArray[np.uint8], points: Float, light: Light) -> MouthColours:
@@ -95,6 +100,36 @@ def mouth_colours(photo: NDArray[np.uint8], points: Float, light: Light) -> Mout
         tongue=reddish,
         cavity=reddish * np.array([0.42, 0.25, 0.24]),
         lip=lip * np.array([0.80, 0.70, 0.70]),
+    )
+
+
+def nir_mouth(photo: NDArray[np.uint8], points: Float, light: Light) -> MouthColours:
+    """Greys of the mouth in a near-infrared photo lit by a lamp at the camera.
+
+    As shares of the skin's grey level, measured in the five photos of CustomDB (Kalabis
+    2024) with the mouth open: teeth 0.8 to 1.06, tongue and throat 0.45 to 0.78. Blood
+    absorbs little there, and the lamp shines where the camera looks.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+        Of equal channels.
+    points : (68, 2) float64
+    light : Light
+    """
+    skin = float(light.skin @ LUMA)
+    lip = np.median(_pixels(photo, points[48:60]), axis=0)
+    grey = skin * np.ones(3)
+    lift = NIR_LIFT * skin
+    # What is drawn is `lift` plus this share of the shaded colour: see `shade_mouth`.
+    return MouthColours(
+        # Enamel knows no melanin: on darker skin it stands out.
+        tooth=(1.15 * skin) ** (1 - PULL) * ORDINARY**PULL * np.ones(3) / SHADED,
+        gum=0.80 * grey,
+        tongue=0.72 * grey,
+        cavity=0.40 * grey,
+        lip=0.9 * lip,
+        lift=lift,
     )
 
 
@@ -166,7 +201,7 @@ def _tongue(x: Any, z: Any, nx: Any, ny: Any, nz: Any, tongue: Any, shine: Any,
 def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: Any, normals: Any,
                 depth: Any, lip_depth: Any, upper: Any, lower: Any, corners: Any, opening: Any,
                 still_x: Any, seam: Any, box_left: Any, box_top: Any, iod: Any, colours: Any,
-                edges: Any, crowns: Any, steps: Any, shades: Any, out: Any) -> None:  # fmt: skip
+                lift: Any, edges: Any, crowns: Any, steps: Any, shades: Any, out: Any) -> None:  # fmt: skip
     """Colour the mouth samples of a box with 2 x 2 samples per pixel.
 
     Parameters
@@ -185,6 +220,8 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
         above the middle of the opening (pixels).
     colours : (4, 3) float64
         tooth, gum, tongue, cavity.
+    lift : float
+        Of `MouthColours`.
     edges, crowns, steps, shades : (2, 6) float64
         Upper and lower teeth, as in `synth.render.teeth.Teeth`.
     out : (2n, 2m, 3) float32
@@ -198,6 +235,7 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
     # Light reaches about as deep as the mouth is open.
     reach = 9.0 + 1.0 * EYES_APART * widest
     shine = 0.38 * tooth[1]
+    kept = 1.0 - lift / max(tooth[1], 1.0)
     for j in range(ids.shape[0]):
         y = box_top + (j + 0.5) / 2 - 0.5
         for i in range(ids.shape[1]):
@@ -253,7 +291,7 @@ def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: 
             share = _smooth((opening[i] - 0.004) / 0.014)
             px = still_x[i]
             for k in range(3):
-                value = colour[k] * max(shadow, 0.0)
+                value = lift + kept * colour[k] * max(shadow, 0.0)
                 still = _row(photo, px, y + seam[i], k)
                 out[j, i, k] = still + share * (value - still)
 

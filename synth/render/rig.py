@@ -21,7 +21,7 @@ from synth.render.folds import FoldMaps, load_fold_maps
 from synth.render.lashes import LidSkin, lid_skin
 from synth.render.lids import LidMotion, build_lids, visible_edge
 from synth.render.light import Light, fit_light
-from synth.render.mouth import MouthColours, mouth_colours
+from synth.render.mouth import MouthColours, mouth_colours, nir_mouth
 from synth.render.paper import PaperBlend, build_paper_blend
 from synth.render.raster import rasterise
 from synth.render.settings import RenderSettings
@@ -199,7 +199,7 @@ def build_rig(
             _skin(image, neutral, lids[0], points[17:22], iod),
             _skin(image, neutral, lids[1], points[22:27], iod),
         ),
-        mouth=mouth_colours(image.pixels, points, light),
+        mouth=(nir_mouth if settings.nir else mouth_colours)(image.pixels, points, light),
         folds=_folds(image, neutral[:, :2], model, light) if settings.folds else None,
         paper=paper,
     )

@@ -10,6 +10,10 @@ from synth.errors import UsageError
 __all__ = ["RenderSettings"]
 
 
+#: What is left of the folds under a lamp at the camera.
+NIR_FOLDS = 0.6
+
+
 @dataclass(frozen=True)
 class RenderSettings:
     """How a face is drawn.
@@ -27,6 +31,9 @@ class RenderSettings:
         Switches of the parts that make a face look alive, for ablations.
     fold_gain : float
         Strength of the fold maps; 1 is the strength measured on real smiles.
+    nir : bool
+        The photo is near infrared, lit by a lamp at the camera: the mouth is lit to its
+        back, teeth are as bright as skin, folds throw no shadows.
     reach : float
         How far the motion fades out around the face, in inter-ocular distances.
     """
@@ -38,7 +45,13 @@ class RenderSettings:
     mouth: bool = True
     eyes: bool = True
     fold_gain: float = 1.0
+    nir: bool = False
     reach: float = 0.75
+
+    @property
+    def fold_strength(self) -> float:
+        """Factor on the fold maps."""
+        return self.fold_gain * (NIR_FOLDS if self.nir else 1.0)
 
     def __post_init__(self) -> None:
         for name, allowed in (

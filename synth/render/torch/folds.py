@@ -62,7 +62,7 @@ def fold_ratios(rig: TorchRig, weights: NDArray[np.float64], vertices: Tensor) -
             strengths[:, n] = smile
         elif name == "nasolabial":  # the smile map holds this fold already
             strengths[:, n] *= 1 - 0.8 * smile.clamp(max=1.0)
-    return _ratio(rig, (rig.rig.settings.fold_gain * strengths.float()).float())
+    return _ratio(rig, (rig.rig.settings.fold_strength * strengths.float()).float())
 
 
 def _landmarks(rig: TorchRig, vertices: Tensor) -> Tensor:

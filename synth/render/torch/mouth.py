@@ -90,7 +90,8 @@ def shade_mouths(rig: TorchRig, state: State, patch: Patch, out: Tensor) -> None
     shadow = shadow * (0.40 + 0.60 * smooth(gape / 3.4)) * (0.50 + 0.50 * smooth(corner / 8.0))
     share = smooth((columns.opening[item, column] - 0.004) / 0.014)[:, None]
     still = texel(rig.photo, columns.still[item, column], y + columns.seam[item, column])
-    value = colour * shadow.clamp(min=0)[:, None]
+    kept = 1.0 - rig.mouth.lift / rig.mouth.colours[0, 1].clamp(min=1.0)
+    value = rig.mouth.lift + kept * colour * shadow.clamp(min=0)[:, None]
     out[row, which] = (still + share * (value - still)).float()
 
 

@@ -196,6 +196,7 @@ def _mouth(to: _Mover, rig: FaceRig, shape: MouthShape) -> TorchMouth:
         jaw=shape.jaw,
         inset=to.real(shape.inset),
         colours=to.real(np.stack(painted)),
+        lift=colours.lift,
         edges=to.real(teeth.edges),
         crowns=to.real(teeth.crowns),
         steps=to.real(teeth.steps),

@@ -78,6 +78,8 @@ class TorchMouth:
     jaw : int
     colours : (4, 3) float64
         Tooth, gum, tongue, cavity.
+    lift : float
+        As in `synth.render.mouth.MouthColours`.
     edges, crowns, steps, shades : (2, 6) float64
         As in `synth.render.teeth.Teeth`.
     """
@@ -90,6 +92,7 @@ class TorchMouth:
     jaw: int
     inset: Tensor
     colours: Tensor
+    lift: float
     edges: Tensor
     crowns: Tensor
     steps: Tensor
