@@ -45,8 +45,14 @@ MIXTURE = np.array([0.55, 0.35, 0.10], np.float32)
 #: ``lift + range * x ** power``: dark things reflect more in the near infrared, walls far
 #: behind the face get less of the camera's own light.
 LIFT, RANGE, POWER = 0.14, 0.70, 0.8
-#: The crop's result fades out over this many pixels of its border.
-FADE = 16
+#: How far the forehead reaches above the brows; the network's result fades out between
+#: these distances from the face (all in outer eye distances), and over this many pixels
+#: of the crop's border.
+FOREHEAD, NEAR, FADE = 0.42, (0.15, 0.85), 12
+#: The lamp beside the lens lights the face; what is further off gets less of its light:
+#: where that begins and ends, in outer eye distances from the face's middle, and the
+#: share that is lost.
+LAMP, LOST = (1.8, 5.0), 0.3
 #: Window of the linear model, pixels of the crop, and its ridge.
 RADIUS, RIDGE = 2, 4e-4
 #: Contrast of what is too flat for the linear model to tell, as a share of the photo's.
@@ -149,7 +155,8 @@ class LightTranslator:
             target = self._network(crop.transpose(2, 0, 1)[None])[0, 0]
             model = linear_model(crop, target - KEPT * (crop @ MIXTURE), RADIUS, RIDGE)
             model[..., :3] += KEPT * MIXTURE
-            _lay_over(light, colours, model, matrix)
+            _lay_over(light, colours, model, _window(_moved(points, matrix)), matrix)
+            light *= _lamp(points, light.shape)
         levels = camera(light, unit, seed, self.settings)
         return np.asarray(np.rint(levels), np.uint8)
 
@@ -160,11 +167,12 @@ class LightTranslator:
             tone = self._own_tone if self.tone is None else np.array(self.tone, np.float32) / 255
             matrix = crop_matrix(points)
             crop = _cut(grey, matrix)
+            window = _window(_moved(points, matrix))
             targets = self._network(crop[None, None], np.asarray(tone, np.float32)[None])[0]
             for channel, target in enumerate(targets):
                 model = linear_model(crop[..., None], target, RADIUS, RIDGE)
                 part = np.ascontiguousarray(colours[..., channel])
-                _lay_over(part, grey[..., None], model, matrix)
+                _lay_over(part, grey[..., None], model, window, matrix)
                 colours[..., channel] = part
         return np.asarray(np.rint(255 * np.clip(colours, 0, 1)), np.uint8)
 
@@ -197,6 +205,10 @@ def _unit(points: Float | None, shape: tuple[int, ...]) -> float:
     return min(shape) / 4.0 if points is None else inter_ocular(points)
 
 
+def _moved(points: Float, matrix: Float) -> Float:
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float64)
+
+
 def _cut(picture: Float32, matrix: Float) -> Float32:
     """The aligned crop (160, 160[, C]); the picture's border is repeated outside it."""
     scale = float(np.hypot(*matrix[0, :2]))
@@ -208,8 +220,10 @@ def _cut(picture: Float32, matrix: Float) -> Float32:
     return np.clip(np.asarray(crop, np.float32), 0, 1)
 
 
-def _lay_over(below: Float32, guide: Float32, model: Float32, matrix: Float) -> None:
-    """Replace `below` inside the crop by the model of the guide, fading out at its border."""
+def _lay_over(
+    below: Float32, guide: Float32, model: Float32, window: Float32, matrix: Float
+) -> None:
+    """Replace `below` by the model of the guide, as far as the crop's window says."""
     box = _reach(matrix, below.shape)
     if box is None:
         return
@@ -218,9 +232,18 @@ def _lay_over(below: Float32, guide: Float32, model: Float32, matrix: Float) -> 
     inverse[:, 2] -= (left, top)
     size = (right - left, bottom - top)
     grown = cv2.warpAffine(model, inverse, size, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.warpAffine(_window(), inverse, size)
+    share = cv2.warpAffine(window, inverse, size)
     part = below[top:bottom, left:right]
     part += share * (apply_model(grown, guide[top:bottom, left:right]) - part)
+
+
+def _lamp(points: Float, shape: tuple[int, ...]) -> Float32:
+    """(H, W) share of the lamp's light, 1 on the face."""
+    middle, unit = points[27:31].mean(0), inter_ocular(points)
+    x = (np.arange(shape[1], dtype=np.float32) - np.float32(middle[0])) / np.float32(unit)
+    y = (np.arange(shape[0], dtype=np.float32) - np.float32(middle[1])) / np.float32(unit)
+    far = np.hypot(x[None], y[:, None])
+    return 1 - np.float32(LOST) * _smooth((far - LAMP[0]) / (LAMP[1] - LAMP[0]))
 
 
 def _reach(matrix: Float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
@@ -235,11 +258,26 @@ def _reach(matrix: Float, shape: tuple[int, ...]) -> tuple[int, int, int, int] |
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _window() -> Float32:
-    """(160, 160) 1 inside the crop, falling smoothly to 0 at its border."""
-    ramp = np.clip(np.minimum(np.arange(CROP_PX), np.arange(CROP_PX)[::-1]) / FADE, 0, 1)
-    smooth = ramp * ramp * (3 - 2 * ramp)
-    return np.asarray(np.outer(smooth, smooth), np.float32)
+def _window(points: Float) -> Float32:
+    """(160, 160) 1 on the face, falling smoothly to 0 around it and at the crop's border.
+
+    `points` (68, 2) are in pixels of the crop.
+    """
+    up = points[27] - points[8]
+    forehead = points[17:27] + FOREHEAD * FACE_PX * up / max(float(np.linalg.norm(up)), 1e-9)
+    hull = cv2.convexHull(np.rint(np.vstack([points, forehead])).astype(np.int32))
+    outside = np.full((CROP_PX, CROP_PX), 255, np.uint8)
+    cv2.fillConvexPoly(outside, hull, 0)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5) / FACE_PX
+    border = np.minimum(np.arange(CROP_PX), np.arange(CROP_PX)[::-1]) / FADE
+    near = 1 - (distance - NEAR[0]) / (NEAR[1] - NEAR[0])
+    return _smooth(near) * np.outer(_smooth(border), _smooth(border))
+
+
+def _smooth(x: NDArray[np.floating]) -> Float32:
+    """0 below 0, 1 above 1, without a corner in between."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
 # --------------------------------------------------------------------- the network
