@@ -201,7 +201,8 @@ def _tongue(x: Any, z: Any, nx: Any, ny: Any, nz: Any, tongue: Any, shine: Any,
 def shade_mouth(photo: Any, ids: Any, bary: Any, faces: Any, labels: Any, rest: Any, normals: Any,
                 depth: Any, lip_depth: Any, upper: Any, lower: Any, corners: Any, opening: Any,
                 still_x: Any, seam: Any, box_left: Any, box_top: Any, iod: Any, colours: Any,
-                lift: Any, edges: Any, crowns: Any, steps: Any, shades: Any, out: Any) -> None:  # fmt: skip
+                lift: Any, edges: Any, crowns: Any, steps: Any, shades: Any,
+                out: Any) -> None:  # fmt: skip
     """Colour the mouth samples of a box with 2 x 2 samples per pixel.
 
     Parameters
