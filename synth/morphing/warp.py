@@ -9,8 +9,9 @@ neutral would blur twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -142,15 +143,6 @@ def face_share(points: Float, size: tuple[int, int]) -> Float32:
     return np.asarray(rising * rising * (3 - 2 * rising), np.float32)
 
 
-def mouth_share(points: Float, size: tuple[int, int]) -> Float32:
-    """(H, W) 1 between the inner lips, fading over `LIP_FADE`."""
-    mask = np.zeros(size, np.uint8)
-    lips = np.rint(points[INNER_LIPS] * (1 << FINE)).astype(np.int32)
-    cv2.fillPoly(mask, [lips], 255, cv2.LINE_AA, FINE)
-    sigma = max(LIP_FADE * inter_ocular(points) / 2, 0.3)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.float32) / np.float32(255)
-
-
 def mix(
     layers: Sequence[Layer],
     weights: Sequence[float],
@@ -159,9 +151,6 @@ def mix(
     background: int | None = None,
 ) -> UInt8:
     """The photos bent to their weighted mean shape and mixed with the same weights.
-
-    Between the lips only photos whose mouth is open count, by how open it is: a shut
-    mouth has nothing to show there but stretched lips, and teeth would fade away.
 
     Parameters
     ----------
@@ -180,47 +169,87 @@ def mix(
     (H, W, 3) or (H, W) uint8
         With one weight of 1 and no background, that photo, exact where it is the frame.
     """
-    shape = np.einsum(
-        "k,kij->ij", np.asarray(weights, np.float64), [layer.points for layer in layers]
-    )
-    nodes = mesh.nodes(shape)
+    points = np.einsum("k,kij->ij", np.asarray(weights, np.float64), [p.points for p in layers])
+    nodes = mesh.nodes(points)
     numbers = triangle_numbers(nodes, mesh, size)
-    used = [k for k, w in enumerate(weights) if w > 0 or k == background]
-    seen = {
-        k: sample(layers[k], *warp_map(nodes, mesh.nodes(layers[k].points), mesh, numbers))
-        for k in used
-    }
-    shares = pixel_shares(layers, weights, shape, size, background)
-    if len(seen) == 1:
-        return seen[used[0]]
-    total = np.zeros(seen[used[0]].shape, np.float32)
-    for k, pixels in seen.items():
-        share = shares[k]
-        if isinstance(share, np.ndarray) and pixels.ndim == 3:
-            share = share[..., None]
-        total += share * pixels
+    used = [k for k, weight in enumerate(weights) if weight > 0 or k == background]
+    maps = {k: warp_map(nodes, mesh.nodes(layers[k].points), mesh, numbers) for k in used}
+    shares: list[Float32 | float] = list(weights)
+    if background is not None and len(used) > 1:
+        face = face_share(points, size)
+        shares = [face * np.float32(share) for share in weights]
+        shares[background] = shares[background] + (1 - face)
+    total = sum(_shared(sample(layers[k], *maps[k]), shares[k]) for k in used)
+    if len(used) > 1:
+        mix_mouth(np.asarray(total), layers, weights, maps, points)
     return np.asarray(np.clip(np.rint(total), 0, 255), np.uint8)
 
 
-def pixel_shares(
+def _shared(pixels: UInt8, share: Float32 | float) -> Float32:
+    if not isinstance(share, np.ndarray):
+        return pixels * np.float32(share)
+    return np.asarray(pixels * (share[..., None] if pixels.ndim == 3 else share))
+
+
+def mix_mouth(
+    total: Float32,
     layers: Sequence[Layer],
     weights: Sequence[float],
-    shape: Float,
-    size: tuple[int, int],
-    background: int | None,
-) -> list[Float32 | np.float32]:
-    """Share of each photo at each pixel; a number where it is the same everywhere."""
-    openness = [w * mouth_openness(layer.points) for w, layer in zip(weights, layers, strict=True)]
-    shares: list[Float32 | np.float32] = [np.float32(w) for w in weights]
-    if sum(openness) > 0:
-        mouth = mouth_share(shape, size)
-        inner = [np.float32(o / sum(openness)) for o in openness]
-        shares = [s + mouth * (i - s) for s, i in zip(shares, inner, strict=True)]
-    if background is not None:
-        face = face_share(shape, size)
-        shares = [face * s for s in shares]
-        shares[background] = shares[background] + (1 - face)
-    return shares
+    maps: Mapping[int, tuple[Float32, Float32]],
+    points: Float,
+) -> None:
+    """Put what is seen between the lips into a mixture, in place.
+
+    Only photos with an open mouth count, by how open it is: a shut one has nothing to
+    show there but stretched lips, and teeth would fade away. Teeth stay where they are
+    in the head, and the lips open over them; bent with the lips they would be squeezed.
+    """
+    open_ = {k: weights[k] * mouth_openness(layers[k].points) for k in maps}
+    area = sum(open_.values())
+    low = np.floor(points[INNER_LIPS].min(0) - 2 * LIP_FADE * inter_ocular(points)).astype(int)
+    high = np.ceil(points[INNER_LIPS].max(0) + 2 * LIP_FADE * inter_ocular(points)).astype(int) + 1
+    low, high = np.maximum(low, 0), np.minimum(high, total.shape[1::-1])
+    if area <= 0 or (high <= low).any():
+        return
+    box = (slice(low[1], high[1]), slice(low[0], high[0]))
+    inner: Any = 0
+    for k, part in open_.items():
+        if part > 0:
+            still = _still_inside(layers[k].points, low, high)
+            places = (
+                grid + (1 - still) * (place[box] - grid)
+                for grid, place in zip(_grid(low, high), maps[k], strict=True)
+            )
+            inner = inner + _shared(sample(layers[k], *places), part / area)
+    share = mouth_share(points, low, high)
+    total[box] += (share[..., None] if total.ndim == 3 else share) * (inner - total[box])
+
+
+def _grid(low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[Float32, Float32]:
+    y, x = np.mgrid[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+    return x, y
+
+
+def _lips(points: Float, low: NDArray[np.int64], high: NDArray[np.int64]) -> UInt8:
+    """Coverage, 0 to 255, of the pixels of a box by the opening between the inner lips."""
+    mask = np.zeros(high[::-1] - low[::-1], np.uint8)
+    lips = np.rint((points[INNER_LIPS] - low) * (1 << FINE)).astype(np.int32)
+    cv2.fillPoly(mask, [lips], 255, cv2.LINE_AA, FINE)
+    return mask
+
+
+def _still_inside(points: Float, low: NDArray[np.int64], high: NDArray[np.int64]) -> Float32:
+    """1 well inside the opening of a photo's own lips, 0 outside it."""
+    opening = (_lips(points, low, high) > 127).astype(np.uint8)
+    depth = cv2.distanceTransform(np.pad(opening, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(np.clip(depth / (LIP_FADE * inter_ocular(points)), 0, 1), np.float32)
+
+
+def mouth_share(points: Float, low: NDArray[np.int64], high: NDArray[np.int64]) -> Float32:
+    """1 between the inner lips, fading over `LIP_FADE`, in a box of pixels."""
+    sigma = max(LIP_FADE * inter_ocular(points) / 2, 0.3)
+    share = cv2.GaussianBlur(_lips(points, low, high), (0, 0), sigma)
+    return np.asarray(share, np.float32) / np.float32(255)
 
 
 def morph(
