@@ -459,6 +459,15 @@ def test_a_batch_is_the_same_however_it_is_cut(folder, written, tmp_path):
     assert other[0].record.rho != backwards[1].record.rho
 
 
+def test_pictures_that_synth_made_keep_their_person_and_spectrum(portrait, tmp_path):
+    record = {"subject": "anna", "spectrum": "nir"}
+    data = encode_image(portrait.pixels[..., 1].copy(), record_json=json.dumps(record))
+    (tmp_path / "nir.png").write_bytes(data)
+    (sample,) = maker().run(find_images([str(tmp_path / "nir.png")]), TARGETS[:1])
+    assert sample.image.ndim == 2 and sample.record.spectrum == "nir"
+    assert sample.record.subject == "anna"
+
+
 def test_every_face_gives_its_own_picture(portrait, face, tmp_path):
     both = np.concatenate([portrait.pixels, portrait.pixels], 1)
     (tmp_path / "two.png").write_bytes(encode_image(both))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -199,8 +200,22 @@ class PhotoEditor:
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}  # load afresh
 
-    def edit(self, image: FaceImage, face: Landmarks, target: Target) -> Sample:
+    def edit(
+        self,
+        image: FaceImage,
+        face: Landmarks,
+        target: Target,
+        of: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Sample:
         """One edit of one face of a decoded photo.
+
+        Parameters
+        ----------
+        image : FaceImage
+        face : Landmarks
+        target : EditTarget, or another Target by its valence and arousal
+        of : mapping
+            Record of the photo, where `synth` made it: who is on it, and its spectrum.
 
         Raises
         ------
@@ -209,8 +224,10 @@ class PhotoEditor:
         """
         seed = sample_seed(self.seed, image.sha256, target.index)
         code = code_of(target, self.editor.space, seed)
+        nir = of.get("spectrum") == "nir"
+        given = image.pixels[..., 0] if nir else image.pixels
         pixels, box = edit_picture(
-            self.editor, image.pixels, face.points, code.theta, code.rho, self.settings
+            self.editor, given, face.points, code.theta, code.rho, self.settings
         )
         mask = np.zeros(pixels.shape[:2], bool)
         mask[box[1] : box[3], box[0] : box[2]] = True
@@ -218,7 +235,9 @@ class PhotoEditor:
         record = replace(
             record,
             mask_share=round(float(mask.mean()), 6),
-            changed=not np.array_equal(pixels, image.pixels),
+            changed=not np.array_equal(pixels, given),
+            subject=of.get("subject") or "",
+            spectrum="nir" if nir else "vis",
         )
         return Sample(pixels, code.va, record, mask, image.alpha)
 
@@ -269,18 +288,10 @@ class PhotoEditor:
                 of = read_record(photo.path) or {}
                 for face in select_face(self.detector(photo).detect(image), self.face):
                     for target in targets:
-                        sample = self.edit(image, face, target)
-                        yield replace(sample, record=_passed_on(sample.record, of))
+                        yield self.edit(image, face, target, of)
             except SkipPhoto as skip:
                 yield Skip(photo.name, skip.reason, skip.value, str(skip))
             except (AssetError, DependencyError, UsageError):
                 raise  # every other photo would fail alike
             except Exception as error:
                 yield Skip(photo.name, "INTERNAL", None, f"{type(error).__name__}: {error}")
-
-
-def _passed_on(record: Record, of: Mapping[str, Any]) -> Record:
-    """The record with what a picture that `synth` made says of its person and light."""
-    return replace(
-        record, subject=of.get("subject") or "", spectrum=of.get("spectrum") or record.spectrum
-    )
