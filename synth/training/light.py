@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 from synth.errors import SynthError
-from synth.training.light_cyclegan import LightSettings, LightTraining
 from synth.training.light_back import BackSettings, BackTraining
+from synth.training.light_cyclegan import LightSettings, LightTraining
 from synth.training.light_data import find_faces, generated_faces, joined
 from synth.training.loop import Trainable, TrainingRun, train
 

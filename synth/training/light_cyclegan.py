@@ -1,7 +1,7 @@
 """The light translator towards the near infrared: a small CycleGAN on aligned faces.
 
-`synth.training.light` runs it. Departures from the CycleGAN of the paper [1]_, each because the data are a few dozen
-people and the training an hour of one CPU core:
+`synth.training.light` runs it. Departures from the CycleGAN of the paper [1]_, each because
+the data are a few dozen people and the training is an hour of one CPU core:
 
 - the critics see the face only, softly cut out of its surroundings, at two scales, and
   are bounded by spectral normalisation [2]_;
