@@ -13,7 +13,8 @@ from synth.batch import Job, Output, Plan, generate_files
 from synth.cli.config import plain
 from synth.errors import UsageError
 from synth.morphing.people import read_people
-from synth.morphing.photos import Morpher, MorphOptions, MorphRecord, targets_of
+from synth.morphing.photos import Morpher, targets_of
+from synth.morphing.record import MorphOptions, MorphRecord
 from synth.morphing.runs import forget_changed
 from synth.morphing.template import make_template
 from synth.records import RunWriter, check_output

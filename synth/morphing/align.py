@@ -8,7 +8,7 @@ of the nose. What is left between those places then is pose, lens, or another pe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,18 @@ from synth.errors import REASONS, SkipPhoto
 from synth.morphing.mesh import least_area, make_mesh, untangled
 from synth.types import FaceImage, Landmarks, inter_ocular
 
-__all__ = ["STABLE", "Aligned", "MorphLimits", "align", "check_folds", "coloured", "reject"]
+__all__ = [
+    "STABLE",
+    "Aligned",
+    "MorphLimits",
+    "align",
+    "chained",
+    "check_folds",
+    "coloured",
+    "inverse",
+    "neutral_face",
+    "reject",
+]
 
 Float = NDArray[np.float64]
 
@@ -40,7 +51,7 @@ class MorphLimits:
     ----------
     residual : float
         Largest root mean square distance of the `STABLE` points after the similarity, in
-        inter-ocular distances. Neutral and smiling studio photos of a person: 0.008 to 0.035.
+        inter-ocular distances. Neutral and smiling studio photos of 41 people: 0.003 to 0.021.
     scale : float
         Largest ratio of the two faces' sizes, either way round.
     roll : float
@@ -53,7 +64,7 @@ class MorphLimits:
         inter-ocular distance.
     """
 
-    residual: float | None = 0.05
+    residual: float | None = 0.035
     scale: float | None = 2.0
     roll: float | None = 30.0
     yaw: float | None = 12.0
@@ -114,7 +125,7 @@ def align(neutral: Aligned, image: FaceImage, landmarks: Landmarks, limits: Morp
     """
     here, there = neutral.landmarks.points, landmarks.points
     matrix = similarity(here[list(STABLE)], there[list(STABLE)])
-    back = similarity_inverse(matrix)
+    back = inverse(matrix)
     points = there @ back[:, :2].T + back[:, 2]
     off = points[list(STABLE)] - here[list(STABLE)]
     residual = float(np.sqrt((off**2).sum(1).mean())) / inter_ocular(here)
@@ -123,7 +134,14 @@ def align(neutral: Aligned, image: FaceImage, landmarks: Landmarks, limits: Morp
     return found
 
 
-def similarity_inverse(matrix: Float) -> Float:
+def chained(first: Float, second: Float) -> Float:
+    """(2, 3) the affine map that does `first` and then `second`."""
+    return np.column_stack(
+        [second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]]
+    )
+
+
+def inverse(matrix: Float) -> Float:
     """(2, 3) the way back of an affine map (2, 3)."""
     turn = np.linalg.inv(matrix[:, :2])
     return np.column_stack([turn, -turn @ matrix[:, 2]])
@@ -174,8 +192,3 @@ def check_folds(first: Aligned, second: Aligned, limits: MorphLimits) -> None:
             "distances; check the landmarks",
             area,
         )
-
-
-def renamed(face: Aligned, name: str) -> Aligned:
-    """The same with another name of the photo."""
-    return replace(face, image=replace(face.image, name=name))

@@ -6,8 +6,8 @@ cells of the template.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -23,22 +23,26 @@ from synth.images import ImageSource, load_image
 from synth.landmarks import Detector, get_detector, select_face
 from synth.morphing.align import (
     Aligned,
-    MorphLimits,
     align,
+    chained,
     check_folds,
     coloured,
+    inverse,
     neutral_face,
     reject,
 )
+from synth.morphing.layers import Layer, make_layer
 from synth.morphing.mesh import FaceMesh, make_mesh
 from synth.morphing.people import LabelledPhoto, Person
+from synth.morphing.record import Morphed, MorphOptions, MorphRecord
+from synth.morphing.refine import refined
 from synth.morphing.template import Cell, Template
-from synth.morphing.warp import Layer, mix
+from synth.morphing.warp import mix
 from synth.records import Skip
 from synth.targets import Target
 from synth.versions import installed
 
-__all__ = ["MorphOptions", "MorphRecord", "Morphed", "Morpher", "PreparedPerson", "targets_of"]
+__all__ = ["Morpher", "PreparedPerson", "targets_of"]
 
 Float = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
@@ -54,102 +58,6 @@ class Embeds(Protocol):
 
 
 @dataclass(frozen=True)
-class MorphOptions:
-    """How morphs are made.
-
-    Attributes
-    ----------
-    landmarks : str
-        Detector, see `synth.landmarks`.
-    face : str or int
-        Which one, where a photo shows several; not ``all``.
-    crop : str
-        Profile of `synth.crops.PROFILES`, placed on the neutral face for the whole set.
-    size : int, optional
-        Side of the crop.
-    background : {"neutral", "morph"}
-        What is seen around the face: the neutral photo's surroundings, or a mixture
-        of all photos', which ghosts where hair and clothes differ.
-    refine : bool
-        Bring fine detail together by optical flow after the landmarks.
-    originals : bool
-        Write neutral and the apexes too, on the neutral photo's pixels.
-    identity_gate : float, optional
-        Largest distance of the embeddings of an apex and the neutral photo.
-    limits : MorphLimits
-    """
-
-    landmarks: str = "dlib"
-    face: str | int = "largest"
-    crop: str = "raw"
-    size: int | None = None
-    background: str = "neutral"
-    refine: bool = True
-    originals: bool = False
-    identity_gate: float | None = None
-    limits: MorphLimits = MorphLimits()
-
-
-@dataclass(frozen=True)
-class MorphRecord:
-    """What explains one morph.
-
-    Attributes
-    ----------
-    source, source_sha256 : str
-        The person's neutral photo.
-    subject : str
-    valence, arousal : float
-        Of the template.
-    expression : str
-        The apexes mixed, ``happiness+surprise``; ``neutral`` where there is none.
-    angle, intensity : float
-        Degrees and 0 to 1, on the template.
-    weights : dict of str to float
-        Share of each photo by expression, ``neutral`` included.
-    sources : tuple of dict
-        Of each photo in the mixture: ``file_name``, ``sha256``, ``expression``,
-        ``intensity``, ``landmarks`` in its own pixels, ``matrix`` (2, 3) from the neutral
-        photo's pixels to its own, ``residual`` of the alignment.
-    """
-
-    COLUMNS = ("file_name", "source", "subject", "valence", "arousal", "expression", "angle",
-               "intensity", "weights")  # fmt: skip
-
-    file_name: str
-    source: str
-    source_sha256: str
-    subject: str
-    valence: float
-    arousal: float
-    expression: str
-    angle: float
-    intensity: float
-    weights: dict[str, float]
-    target_index: int = 0
-    sequence: str = ""
-    faces_found: int = 1
-    grey: bool = False
-    sources: tuple[dict[str, Any], ...] = ()
-    crop_matrix: tuple[tuple[float, float, float], ...] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    assets: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    #: Photos put together, without a generative model.
-    digital_source_type: str = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeCapture"
-
-
-@dataclass(frozen=True)
-class Morphed:
-    """A picture with its record; `image` is (H, W) where the photos are grey."""
-
-    image: UInt8
-    record: MorphRecord
-    alpha: UInt8 | None = None
-
-
-@dataclass(frozen=True)
 class PreparedPerson:
     """A person whose photos lie on each other.
 
@@ -158,15 +66,24 @@ class PreparedPerson:
     person : Person
     faces : dict of str to Aligned
         By expression, ``neutral`` first.
+    layers : dict of str to Layer
+        The same on the pixels of the result.
     mesh : FaceMesh
         Of all of them.
+    size : (int, int)
+        Height and width of the result.
+    crop : (2, 3) float64 or None
+        Neutral photo to result.
     grey : bool
         Whether the photos are.
     """
 
     person: Person
     faces: dict[str, Aligned]
+    layers: dict[str, Layer]
     mesh: FaceMesh
+    size: tuple[int, int]
+    crop: Float | None
     grey: bool
 
 
@@ -270,9 +187,23 @@ class Morpher:
                 f"{person.subject}: expected a photo of a basic expression that goes with "
                 f"{neutral.image.name}, got: {why}",
             )
-        size = neutral.image.height, neutral.image.width
-        mesh = make_mesh([face.points for face in faces.values()], size)
-        return PreparedPerson(person, faces, mesh, not coloured(neutral.image)), skips
+        return self._laid_out(person, faces), skips
+
+    def _laid_out(self, person: Person, faces: dict[str, Aligned]) -> PreparedPerson:
+        """The photos on the result's pixels."""
+        neutral, crop = faces["neutral"], None
+        size, grey = (neutral.image.height, neutral.image.width), not coloured(neutral.image)
+        if self.options.crop != "raw":
+            cut, _, crop = crop_by_profile(
+                neutral.image, neutral.landmarks, self.options.crop, self.options.size
+            )
+            size = cut.height, cut.width
+        layers = {name: _layer(face, crop, grey, name == "neutral") for name, face in faces.items()}
+        mesh = make_mesh([layer.points for layer in layers.values()], size)
+        if self.options.refine:
+            fine = refined(list(layers.values()), mesh, size)
+            layers = dict(zip(layers, fine, strict=True))
+        return PreparedPerson(person, faces, layers, mesh, size, crop, grey)
 
     def _load(self, photo: LabelledPhoto) -> tuple[Any, Any]:
         image = load_image(photo.source.path, name=photo.source.name)
@@ -318,48 +249,23 @@ class Morpher:
         weights = self.template.recipe(cell, apexes)
         if weights is None:
             raise reject("NO_APEX", f"{cell.tag}: expected apexes around it, got none")
-        faces = {name: ready.faces[name] for name in {"neutral": 0.0} | weights}
-        shares = [weights.get(name, 0.0) for name in faces]
-        self._check_fold(ready, faces, shares, cell)
-        image = self._mix(ready, list(faces.values()), shares)
-        neutral = ready.faces["neutral"]
-        full = replace(neutral.image, pixels=image)
-        cut, _, matrix = crop_by_profile(
-            full, neutral.landmarks, self.options.crop, self.options.size
-        )
-        whole = self.options.crop == "raw"
-        pixels = cut.pixels
-        if ready.grey:
-            pixels = pixels[..., 0]
-        record = self._record(ready, cell, weights, None if whole else matrix)
-        return Morphed(np.ascontiguousarray(pixels), record, full.alpha if whole else None)
-
-    def _check_fold(
-        self, ready: PreparedPerson, faces: Mapping[str, Aligned], shares: Sequence[float],
-        cell: Cell,
-    ) -> None:  # fmt: skip
-        shape = np.einsum("k,kij->ij", shares, [face.points for face in faces.values()])
-        if not ready.mesh.areas(shape).min() > 0:
+        layers = {name: ready.layers[name] for name in {"neutral": 0.0} | weights}
+        shares = [weights.get(name, 0.0) for name in layers]
+        shape = np.einsum("k,kij->ij", shares, [layer.points for layer in layers.values()])
+        if folded := int((ready.mesh.areas(shape) <= 0).sum()):
             raise reject(
                 "FOLDED",
-                f"{cell.tag}: expected no triangle to fold between "
-                f"{', '.join(face.image.name for face in faces.values())}, got "
-                f"{int((ready.mesh.areas(shape) <= 0).sum())}; check the landmarks",
+                f"{cell.tag}: expected no triangle to fold between {', '.join(layers)}, got "
+                f"{folded}; check the landmarks",
+                folded,
             )
-
-    def _mix(self, ready: PreparedPerson, faces: list[Aligned], shares: Sequence[float]) -> UInt8:
-        frame = faces[0].image
-        layers = [
-            Layer(_grey(f.image.pixels) if ready.grey else f.image.pixels, f.points,
-                  f.matrix if k else None)
-            for k, f in enumerate(faces)
-        ]  # fmt: skip
         background = 0 if self.options.background == "neutral" else None
-        out = mix(layers, shares, ready.mesh, (frame.height, frame.width), background)
-        return np.repeat(out[..., None], 3, 2) if ready.grey else out
+        pixels = mix(list(layers.values()), shares, ready.mesh, ready.size, background)
+        alpha = ready.faces["neutral"].image.alpha if ready.crop is None else None
+        return Morphed(pixels, self._record(ready, cell, weights), alpha)
 
     def _record(
-        self, ready: PreparedPerson, cell: Cell, weights: Mapping[str, float], matrix: Float | None
+        self, ready: PreparedPerson, cell: Cell, weights: Mapping[str, float]
     ) -> MorphRecord:
         neutral = ready.faces["neutral"].image
         photos = {"neutral": ready.person.neutral, **ready.person.apexes}
@@ -379,7 +285,7 @@ class Morpher:
             faces_found=ready.faces["neutral"].landmarks.faces_found,
             grey=ready.grey,
             sources=tuple(_told(ready.faces[name], photos[name]) for name in used),
-            crop_matrix=None if matrix is None else _rounded(matrix, 6),
+            crop_matrix=None if ready.crop is None else _rounded(ready.crop, 6),
             options={k: v for k, v in vars(self.options).items() if k != "limits"},
             notes=neutral.notes,
             versions=installed(),
@@ -412,6 +318,14 @@ class Morpher:
         strengths = {n: p.intensity for n, p in ready.person.apexes.items()}
         wanted = self.template.recipe(cell, strengths)
         return wanted is not None and not wanted.keys() <= ready.faces.keys()
+
+
+def _layer(face: Aligned, crop: Float | None, grey: bool, neutral: bool) -> Layer:
+    pixels = _grey(face.image.pixels) if grey else face.image.pixels
+    if crop is None:
+        return make_layer(pixels, face.points, None if neutral else face.matrix)
+    points = face.points @ crop[:, :2].T + crop[:, 2]
+    return make_layer(pixels, points, chained(inverse(crop), face.matrix))
 
 
 def _skip(photo: ImageSource, skip: SkipPhoto) -> Skip:
