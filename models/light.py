@@ -94,7 +94,7 @@ class LightConfig:
 
 
 class _Pointwise(nn.Module):
-    """A 1 x 1 convolution as one matrix product: on a CPU twice as fast to train."""
+    """A 1 x 1 convolution as one matrix product: on a CPU faster to train."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -104,7 +104,8 @@ class _Pointwise(nn.Module):
     def forward(self, x: Any) -> Any:
         if torch.onnx.is_in_onnx_export():  # tracing would keep the example's size
             return functional.conv2d(x, self.weight[:, :, None, None])
-        return torch.matmul(self.weight, x.flatten(2)).unflatten(2, x.shape[2:])
+        weight = self.weight.expand(len(x), -1, -1)
+        return torch.bmm(weight, x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 def _separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

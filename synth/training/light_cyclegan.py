@@ -134,7 +134,7 @@ def face_only(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def gradients(x: Tensor) -> Tensor:
-    """(N, 2 C, H - 1, W - 1) differences to the pixel on the left and above."""
+    """(N, 2 C, H - 1, W - 1) differences to the pixel above and to the left."""
     here = x[..., 1:, 1:]
     return torch.cat([here - x[..., :-1, 1:], here - x[..., 1:, :-1]], 1)
 
