@@ -59,6 +59,8 @@ WHITE = np.array([0.95047, 1.0, 1.08883])
 _KNEE, _SLOPE, _OFFSET = 0.008856, 7.787, 16 / 116
 #: A region whose spread is below this (L, a or b units) has none to scale.
 FLAT = 1e-3
+#: Pixels worked on at a time: what fits a processor's cache takes half the time.
+BAND = 16_384
 
 
 def from_uint8(pixels: UInt8, dtype: DTypeLike = np.float64) -> Floats:
@@ -146,18 +148,24 @@ def lab_statistics(lab: Floats, mask: Mask | None = None) -> LabStatistics:
     ShapeError
         If the mask is not of the picture's size, or empty.
     """
-    if mask is not None and (mask.shape != lab.shape[:-1] or mask.dtype != np.bool_):
-        raise ShapeError(
-            f"mask: expected {lab.shape[:-1]} bool, got {mask.shape} {mask.dtype}; "
-            "give one of the picture's size"
-        )
-    values = (lab.reshape(-1, 3) if mask is None else lab[mask]).astype(np.float64, copy=False)
-    if not len(values):
-        raise ShapeError("mask: expected at least one pixel, got none; give another region")
+    values = _region(lab, mask).astype(np.float64, copy=False)
     # As products: numpy's own mean and std along three columns take ten times as long.
     mean = np.ones(len(values)) @ values / len(values)
     off = values - mean
     return LabStatistics(mean, np.sqrt(np.einsum("ij,ij->j", off, off) / len(values)))
+
+
+def _region(pixels: Floats, mask: Mask | None) -> Floats:
+    """(N, 3) the pixels of the mask, at least one."""
+    if mask is not None and (mask.shape != pixels.shape[:-1] or mask.dtype != np.bool_):
+        raise ShapeError(
+            f"mask: expected {pixels.shape[:-1]} bool, got {mask.shape} {mask.dtype}; "
+            "give one of the picture's size"
+        )
+    values = pixels.reshape(-1, 3) if mask is None else pixels[mask]
+    if not len(values):
+        raise ShapeError("mask: expected at least one pixel, got none; give another region")
+    return values
 
 
 def match_lab(lab: Floats, own: LabStatistics, wanted: LabStatistics) -> Floats:
@@ -206,9 +214,16 @@ def transfer_lab(
     for name, value in (("pixels", pixels), ("reference", reference)):
         if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3:
             raise ShapeError(f"{name}: expected (H, W, 3) uint8, got {value.shape} {value.dtype}")
-    lab = srgb_to_lab(pixels, dtype)
-    wanted = lab_statistics(srgb_to_lab(reference, dtype), reference_mask)
-    return to_uint8(lab_to_srgb(match_lab(lab, lab_statistics(lab, mask), wanted)))
+    own, wanted = (
+        lab_statistics(srgb_to_lab(_region(values, region), dtype))
+        for values, region in ((pixels, mask), (reference, reference_mask))
+    )
+    out = np.empty_like(pixels)
+    rows = max(1, BAND // max(1, pixels.shape[1]))
+    for top in range(0, len(pixels), rows):
+        lab = srgb_to_lab(pixels[top : top + rows], dtype)
+        out[top : top + rows] = to_uint8(lab_to_srgb(match_lab(lab, own, wanted)))
+    return out
 
 
 def delta_e_2000(first: UInt8, second: UInt8) -> NDArray[np.float64]:
