@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.errors import UsageError
-from synth.evaluation.domain import deal, told_apart_by
+from synth.evaluation.domain import deal, told_apart, told_apart_by
 
 
 def people_of(count: int, each: int, word: str) -> list[str]:
@@ -80,3 +80,32 @@ def test_the_same_seed_gives_the_same_numbers():
 def test_too_few_people_are_refused(people, message):
     with pytest.raises(UsageError, match=message):
         told_apart_by(np.zeros((4, 2)), np.zeros((4, 2)), people, ["c", "d", "e", "f"])
+
+
+def test_only_those_that_count_are_counted():
+    # Person b0 looks translated; the others of the real side do not.
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(size=(20, 2)), 8 + rng.normal(size=(20, 2))
+    b[:2] -= 8
+    names = people_of(10, 2, "a"), people_of(10, 2, "b")
+    alone = told_apart_by(a, b, *names, counted=["b0"])
+    others = told_apart_by(a, b, *names, counted=["b1", "b2"])
+    assert alone["accuracy"] == pytest.approx(0.5, abs=0.05)
+    assert others["accuracy"] > 0.95
+    with pytest.raises(UsageError, match="counted: expected some of b0, .*, got nobody"):
+        told_apart_by(a, b, *names, counted=["nobody"])
+
+
+def test_families_are_told_apart_one_by_one():
+    rng = np.random.default_rng(7)
+    a = {"contrast": rng.normal(size=(30, 3)), "texture": rng.normal(size=(30, 3))}
+    b = {"contrast": rng.normal(size=(24, 3)), "texture": 6 + rng.normal(size=(24, 3))}
+    names = people_of(15, 2, "a"), people_of(8, 3, "b")
+    found = told_apart(a, b, *names, families=["contrast", "texture"])
+    each = [found["families"][name]["accuracy"] for name in ("contrast", "texture")]
+    assert each[0] < 0.75 and each[1] > 0.95
+    assert found["mean"] == pytest.approx(np.mean(each))
+    sizes = [found[f"{what}_{side}"] for what in ("n", "people") for side in ("translated", "real")]
+    assert sizes == [30, 24, 15, 8]
+    with pytest.raises(UsageError, match="families: expected some of contrast, .*, got 'looks'"):
+        told_apart(a, b, *names, families=["looks"])
