@@ -49,18 +49,25 @@ def wanted_edits(ctx: click.Context) -> tuple[EditTarget, ...]:
 
     ways = _ways(ctx)
     return make_edit_targets(
-        ways.get("theta", ()),
-        ways.get("expression", ()),
-        ways.get("va", ()),
-        [parse_rho(text) for text in ctx.params["rho"]],
+        ways["theta"],
+        ways["expression"],
+        ways["va"],
+        [parse_rho(text) for text in ways["rho"]],
         ctx.params["samples"],
     )
 
 
 def _ways(ctx: click.Context) -> dict[str, Any]:
-    on_line = click.core.ParameterSource.COMMANDLINE
-    given = [name for name in WAYS if ctx.get_parameter_source(name) is on_line]
-    return {name: ctx.params[name] for name in given or WAYS}
+    """The options that say what to edit into, `WAYS` and ``rho``, as they count."""
+
+    def on_line(name: str) -> bool:
+        return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+    given = [name for name in WAYS if on_line(name)] or WAYS
+    ways = {name: ctx.params[name] if name in given else () for name in WAYS}
+    # A file's strengths belong to the angles and expressions that a point replaces.
+    wanted = on_line("rho") or tuple(given) != ("va",)
+    return ways | {"rho": ctx.params["rho"] if wanted else ()}
 
 
 def make_editor(options: dict[str, Any]) -> PhotoEditor:
@@ -83,7 +90,7 @@ def _tables(ctx: click.Context, options: dict[str, Any], maker: PhotoEditor) -> 
     """The content of ``run.toml``."""
     from synth.versions import installed
 
-    ways = dict.fromkeys(WAYS, ()) | _ways(ctx)
+    ways = _ways(ctx)
     ways["va"] = tuple(_written(va, name) for va, name in ways["va"])
     settings = options | ways
     return {

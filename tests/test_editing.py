@@ -580,6 +580,9 @@ def test_command_writes_a_run_that_repeats(stubbed, folder, tmp_path):
     line = invoke("--config", out / "run.toml", "-i", folder, "-o", tmp_path / "x",
                   "--theta", "30", "--dry-run")  # fmt: skip
     assert "4 photos x 1 targets" in line.output and not (tmp_path / "x").exists()
+    point = invoke("--config", out / "run.toml", "-i", folder, "-o", tmp_path / "x",
+                   "--va", "0.1,0.2", "--dry-run")  # fmt: skip
+    assert "4 photos x 1 targets" in point.output
 
 
 def test_colour_transfer_and_alpha_can_be_switched_off(stubbed, folder, tmp_path):
