@@ -1,6 +1,6 @@
 """What is seen between the lips of a morph.
 
-Only photos with an open mouth count, by how open it is: a shut one has nothing to
+Only photos with an open mouth count, and mostly the most open one: a shut one has nothing to
 show there but stretched lips, and teeth would fade away. Teeth stay where they are in
 the head, and the lips open over them; bent with the lips they would be squeezed.
 """
@@ -26,6 +26,10 @@ Int = NDArray[np.int64]
 
 #: The mixture of the mouth fades into that of the face over this width, inter-ocular distances.
 LIP_FADE = 0.02
+TEETH_FADE = 0.035
+#: How much more than in proportion the more open of two mouths counts: half and half
+#: would show two sets of teeth through each other.
+PREFERENCE = 12
 #: Lips open less than this share of the squared eye distance count as shut.
 SHUT = 0.004
 INNER_LIPS = slice(60, 68)
@@ -58,7 +62,7 @@ def mix_mouth(
     points : (68, 2) float64
         Of the result.
     """
-    open_ = {k: weights[k] * mouth_openness(layers[k].points) for k in maps}
+    open_ = {k: (weights[k] * mouth_openness(layers[k].points)) ** PREFERENCE for k in maps}
     area = sum(open_.values())
     low = np.floor(points[INNER_LIPS].min(0) - 2 * LIP_FADE * inter_ocular(points)).astype(int)
     high = np.ceil(points[INNER_LIPS].max(0) + 2 * LIP_FADE * inter_ocular(points)).astype(int) + 1
@@ -88,10 +92,16 @@ def _lips(points: Float, low: Int, high: Int) -> UInt8:
 
 
 def _still_inside(points: Float, low: Int, high: Int) -> Float32:
-    """1 well inside the opening of a photo's own lips, 0 outside it."""
-    opening = (_lips(points, low, high) > 127).astype(np.uint8)
-    depth = cv2.distanceTransform(np.pad(opening, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return np.asarray(np.clip(depth / (LIP_FADE * inter_ocular(points)), 0, 1), np.float32)
+    """1 well inside the opening of a photo's own lips, 0 outside it or where it is narrow.
+
+    Smooth over `TEETH_FADE`, so that the map does not fold where teeth that stay meet
+    what bends with the lips.
+    """
+    opening = cv2.GaussianBlur(
+        _lips(points, low, high).astype(np.float32) / np.float32(255), (0, 0),
+        TEETH_FADE * inter_ocular(points),
+    )  # fmt: skip
+    return np.asarray(np.clip(2 * opening - 1, 0, 1), np.float32)
 
 
 def mouth_share(points: Float, low: Int, high: Int) -> Float32:
