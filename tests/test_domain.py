@@ -109,3 +109,10 @@ def test_families_are_told_apart_one_by_one():
     assert sizes == [30, 24, 15, 8]
     with pytest.raises(UsageError, match="families: expected some of contrast, .*, got 'looks'"):
         told_apart(a, b, *names, families=["looks"])
+
+
+def test_two_people_with_a_picture_each_are_enough():
+    a, b = np.array([[0.0], [0.1]]), np.array([[5.0], [5.1]])
+    assert told_apart_by(a, b, ["x", "y"], ["x", "y"])["accuracy"] == 1
+    assert told_apart_by(a, b, ["x", "y"], ["u", "v"])["accuracy"] == 1
+    assert told_apart_by(a, a, ["x", "y"], ["x", "y"])["accuracy"] == 0.5

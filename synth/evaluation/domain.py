@@ -243,6 +243,10 @@ def _predict(features: Float, is_real: Int, asked: Float) -> Int:
     test = ((np.where(np.isfinite(asked), asked, mean) - mean) / scale)[:, keep]
     if not keep.any():  # nothing differs at all: call everything the same
         return np.zeros(len(asked), np.int64)
+    if min(np.bincount(is_real)) < 2:  # no spread to learn: the nearer mean
+        means = [train[is_real == side].mean(0) for side in (0, 1)]
+        far = [np.linalg.norm(test - mean, axis=1) for mean in means]
+        return np.asarray(far[1] < far[0], np.int64)
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
     return np.asarray(model.fit(train, is_real).predict(test), np.int64)
 
