@@ -62,6 +62,9 @@ SET_OPTIONS = (
                  show_default=True, help="Of the pictures."),
     click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,
                  help="Of jpeg and webp."),
+    click.option("--route", default="3dmm", show_default=True, metavar="SHARES",
+                 help="How pictures are made: 3dmm, ganmut, or shares such as "
+                      "3dmm:0.7,ganmut:0.3."),
     click.option("--name", help="Of the set.  [default: that of its folder]"),
     click.option("--shard-size", type=click.IntRange(1), default=500, show_default=True,
                  metavar="N", help="Pictures per shard: what is made, and resumed, as one."),
@@ -81,7 +84,8 @@ OUTPUT = click.option("--output", "-o", "output", default="synth-set", show_defa
 @with_options(*RUN_OPTIONS[:2], OUTPUT, *PLAN_OPTIONS, *SET_OPTIONS, LOOKUP_OPTION)
 @with_options(
     *options_named(
-        PICTURE_OPTIONS, "crop", "size", "landmarks", "face", "composite", "backend", "nir",
+        PICTURE_OPTIONS, "crop", "size", "landmarks", "face", "composite", "backend",
+        "refine", "editor_weights", "nir",
         "nir_order", "nir_weights", "model", "gallery", "allow_non_neutral",
     ),
     *RUN_OPTIONS[3:],

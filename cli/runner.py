@@ -20,9 +20,7 @@ __all__ = ["dry", "run"]
 Tables = dict[str, dict[str, Any]]
 
 
-def _plan(
-    options: dict[str, Any], targets: tuple[Target, ...], tags: tuple[str, ...] = ()
-) -> Plan:
+def _plan(options: dict[str, Any], targets: tuple[Target, ...], tags: tuple[str, ...] = ()) -> Plan:
     from synth.batch import Plan
     from synth.images import find_images
 

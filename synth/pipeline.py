@@ -24,15 +24,15 @@ from synth.errors import AssetError, DependencyError, SkipPhoto
 from synth.fitting import fit_face
 from synth.images import ImageSource, load_image
 from synth.landmarks import select_face
-from synth.parts import Parts
 from synth.provenance import make_record
 from synth.records import Skip
 from synth.render.draw import draw_faces
 from synth.render.face import Rendered
 from synth.render.rig import FaceRig, build_rig
+from synth.routes import Routes
 from synth.seeds import sample_seed
 from synth.targets import Target, as_target
-from synth.translation.apply import grey, nir_drawn, nir_photo
+from synth.translation.apply import grey
 from synth.types import VA, FaceImage, Landmarks, Sample, Track
 
 __all__ = ["Generator", "PreparedFace"]
@@ -64,7 +64,7 @@ class PreparedFace:
     )
 
 
-class Generator(Parts):
+class Generator(Routes):
     """Neutral photos to the same people with the affect asked for; takes `Settings`' fields."""
 
     # ----------------------------------------------------------------- once per photo
@@ -96,8 +96,7 @@ class Generator(Parts):
             image, landmarks, matrix = crop_by_profile(image, landmarks, self.crop, self.size)
         fit = fit_face(landmarks, (image.height, image.width), self.morphable)
         check_pose(fit.pose, self.limits)
-        if self.nir and self.nir_order == "photo":
-            image = nir_photo(self.translator, image, landmarks, self.seed)
+        image = self.light_of(image, landmarks)
         rig = build_rig(image, landmarks, fit, self.morphable, self.render_settings)
         return PreparedFace(rig, matrix)
 
@@ -107,30 +106,25 @@ class Generator(Parts):
         moment, seed = target.moment, self.seed_of(face, target)
         if moment is None:
             found = express(self.expressions, target, seed, self.lookup)
-            return Act(found, found.weights)
+            return self.routed(Act(found, found.weights), seed)
         known = face.performances.setdefault(moment.track, {})
         key = (seed, target.style, target.sample, self.blinks, self.head_motion, self.gallery)
         if key not in known:
             known[key] = perform(
                 self.expressions, self.order, face.rig, target, moment, seed, *key[3:5]
             )
-        return act(self.expressions, known[key], target, moment)
+        return self.routed(act(self.expressions, known[key], target, moment), seed)
 
     def draw(self, face: PreparedFace, target: Target) -> Sample:
         """One picture of a prepared face."""
-        done = self.act(face, target)
-        return self.sample(face, target, done, self.finish(face, target, self.show(face, done)))
+        done, seed = self.act(face, target), self.seed_of(face, target)
+        drawn = self.edited(self.show(face, done), target, seed)
+        return self.sample(face, target, done, self.finish(drawn, seed))
 
     def show(self, face: PreparedFace, done: Act) -> Rendered:
         """The face doing that."""
         one = [done.weights[self.order]], [done.head]
         return draw_faces(face.rig, *one, self.torch_device)[0]
-
-    def finish(self, face: PreparedFace, target: Target, drawn: Rendered) -> Rendered:
-        """What is done to a drawn picture as a whole: its translation, if wished."""
-        if not self.nir or self.nir_order == "photo":
-            return drawn
-        return nir_drawn(self.translator, drawn, self.seed_of(face, target))
 
     def sample(self, face: PreparedFace, target: Target, done: Act, drawn: Rendered) -> Sample:
         """What was drawn, with its label and record."""

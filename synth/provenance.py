@@ -36,7 +36,7 @@ def make_record(
     mask = drawn.mask
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 0, 0)
-    found, moment = done.expression, target.moment
+    found, moment, edited = done.expression, target.moment, drawn.edited or {}
     weights = zip(NAMES, done.weights, strict=True)
     return Record(
         file_name="",
@@ -51,9 +51,9 @@ def make_record(
         class_index=found.class_index,
         source_sha256=rig.image.sha256,
         target_index=target.index,
-        lookup=found.lookup,
+        lookup=_lookup(done, drawn),
         composite=settings.composite,
-        style=_style(target, seed),
+        style="mean_face" if edited.get("alone") else _style(target, seed),
         action_units=_action_units(target, done),
         weights={name: shown for name, w in weights if (shown := round(float(w), 5))},
         frame=moment.frame if moment else None,
@@ -63,6 +63,9 @@ def make_record(
         smoothness=done.smoothness or {},
         spectrum="nir" if settings.nir else "vis",
         translation=_translation(settings),
+        theta=edited.get("theta"),
+        rho=edited.get("rho"),
+        editing={k: v for k, v in edited.items() if k not in ("theta", "rho", "alone")},
         landmarks=_rounded(rig.landmarks.points, 3),
         detector=rig.landmarks.detector,
         faces_found=rig.landmarks.faces_found,
@@ -76,6 +79,13 @@ def make_record(
         assets=settings.digests,
         versions=installed(),
     )
+
+
+def _lookup(done: Act, drawn: Rendered) -> str:
+    """Where the expression came from."""
+    if drawn.edited is None:
+        return done.expression.lookup
+    return "ganmut" if drawn.edited["alone"] else f"{done.expression.lookup}+ganmut"
 
 
 def _translation(settings: Settings) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,16 +12,45 @@ from typing import Any, Literal
 from synth import assets
 from synth.acceptance import Limits
 from synth.crops import PROFILES, SMALLEST
+from synth.editing import editor_digests
 from synth.errors import AssetError, UsageError
 from synth.expressions.gallery import LOOKUPS
 from synth.landmarks import DETECTORS, parse_face_policy
 from synth.render.settings import RenderSettings
 from synth.translation import weights_digests
 
-__all__ = ["Settings", "torch_device"]
+__all__ = ["Settings", "parse_route", "torch_device"]
 
 DEFAULT_SIZE = 512
 NIR_ORDERS = ("photo", "image")
+ROUTES = ("3dmm", "ganmut")
+
+
+def parse_route(text: str) -> dict[str, float]:
+    """Share by name of ``"3dmm:0.7,ganmut:0.3"``; a name alone has the share 1.
+
+    Raises
+    ------
+    UsageError
+        For an unknown or repeated name, or a share that is none.
+    """
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.strip().partition(":")
+        try:
+            share = float(number or 1)
+        except ValueError:
+            share = math.nan
+        if name not in ROUTES or name in shares or not 0 <= share < math.inf:
+            raise UsageError(
+                f"route: expected names of {', '.join(ROUTES)} with shares, such as "
+                f"3dmm:0.7,ganmut:0.3, got {text!r}"
+            )
+        if share:
+            shares[name] = share
+    if not shares:
+        raise UsageError(f"route: expected a share above 0, got {text!r}")
+    return shares
 
 
 def torch_device(device: str) -> str:
@@ -70,6 +100,13 @@ class Settings:
         Translate the photo once and draw on that, or translate each picture.
     nir_weights : path, optional
         Of another translator than the embedded one, see `synth.translation`.
+    route : str
+        Ways of making pictures with their shares, such as ``"3dmm:0.7,ganmut:0.3"``; each
+        picture draws its own. See `synth.routes`.
+    refine : {"", "ganmut"}
+        Go over what the model drew with the conditional network.
+    editor_weights : path, optional
+        Of another conditional network than the embedded one, see `synth.editing`.
     blinks, head_motion : bool
         Of the sequences; no label depends on them.
     seed : int
@@ -98,6 +135,9 @@ class Settings:
     nir: bool = False
     nir_order: Literal["photo", "image"] = "photo"
     nir_weights: str | os.PathLike[str] | None = None
+    route: str = "3dmm"
+    refine: str = ""
+    editor_weights: str | os.PathLike[str] | None = None
     blinks: bool = False
     head_motion: bool = False
     seed: int = 0
@@ -106,12 +146,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "face", parse_face_policy(self.face))
-        _ = self.render_settings  # refuses an unknown composite or backend
+        _ = self.routes, self.render_settings  # refuses an unknown route, composite or backend
         for name, allowed in (
             ("lookup", LOOKUPS),
             ("crop", (None, *PROFILES)),
             ("device", ("cpu", "cuda", "auto")),
             ("nir_order", NIR_ORDERS),
+            ("refine", ("", "ganmut")),
         ):
             if (value := getattr(self, name)) not in allowed:
                 words = ", ".join(word for word in allowed if word)
@@ -122,7 +163,14 @@ class Settings:
             )
         if self.nir_weights and not self.nir:
             raise UsageError(f"nir-weights: expected --nir with them, got {self.nir_weights} alone")
-        uses_cuda = self.nir or self.backend == "torch" or self.landmarks == "face-alignment"
+        if self.editor_weights and not self.edits:
+            raise UsageError(
+                "editor-weights: expected --route ganmut or --refine ganmut with them, got "
+                f"{self.editor_weights} alone"
+            )
+        uses_cuda = (
+            self.nir or self.edits or self.backend == "torch" or self.landmarks == "face-alignment"
+        )
         if self.device == "cuda" and not uses_cuda:
             raise UsageError(
                 "device: expected cpu or auto, got cuda; only --nir, --backend torch and "
@@ -160,6 +208,21 @@ class Settings:
         """The gallery file; the embedded one is verified."""
         return Path(self.gallery) if self.gallery else assets.path("va_gallery")
 
+    @cached_property
+    def routes(self) -> dict[str, float]:
+        """Share by name of each way of making pictures."""
+        return parse_route(self.route)
+
+    @property
+    def edits(self) -> bool:
+        """Whether a conditional network has a part in the pictures."""
+        return bool(self.refine) or "ganmut" in self.routes
+
+    @property
+    def editor_path(self) -> Path | None:
+        """The editor's weights; None for the embedded ones."""
+        return Path(self.editor_weights) if self.editor_weights else None
+
     @property
     def nir_path(self) -> Path | None:
         """The translator's weights; None for the embedded ones."""
@@ -192,4 +255,6 @@ class Settings:
             found |= assets.verified("dlib_68")
         if self.nir:
             found |= weights_digests("nir", None, self.nir_path)
+        if self.edits:
+            found |= editor_digests(self.editor_path)
         return found

@@ -296,6 +296,9 @@ class Record:
         Visible light or near infrared.
     translation : dict of str to str
         Order, method and weights of a translation to near infrared.
+    theta, rho, editing : float, float, dict
+        Degrees and strength in the space of a conditional network, and how its edit was
+        carried back, where one had a part (`synth.editing`).
     plan_id, subject, split : int, str, str
         Row of the plan, person and part of a set made by ``synth augment``.
     nuisance : dict
@@ -331,6 +334,9 @@ class Record:
     smoothness: dict[str, float] = field(default_factory=dict)
     spectrum: str = "vis"
     translation: dict[str, str] = field(default_factory=dict)
+    theta: float | None = None
+    rho: float | None = None
+    editing: dict[str, Any] = field(default_factory=dict)
     plan_id: int | None = None
     subject: str = ""
     split: str = ""

@@ -25,7 +25,7 @@ from synth.editing.paste import (
     paste,
     square_crop,
 )
-from synth.editing.photos import COLUMNS, EditRecord, PhotoEditor, edit_picture, edit_sample
+from synth.editing.photos import COLUMNS, PhotoEditor, edit_picture, edit_sample
 from synth.editing.ranges import (
     RANGES,
     EditTarget,
@@ -523,7 +523,7 @@ def test_pictures_of_other_routes_are_edited_further(portrait, face):
     stub = Stub(brighter)
     out = edit_sample(stub, sample, PLAIN)
     assert out.record.rho == 0.5 and out.record.theta == pytest.approx(53.130102)
-    assert isinstance(out.record, EditRecord) and out.record.lookup == "smooth+ganmut"
+    assert out.record.theta is not None and out.record.lookup == "smooth+ganmut"
     assert out.record.subject == "anna" and out.record.assets == {"stub": "0"}
     assert out.target == sample.target and not sample.mask[300, 300]
     changed = (out.image != sample.image).any(2)

@@ -167,15 +167,17 @@ def make_picture(
         else:
             shot = shot_of(generator, face, row, tracks, making, attempt)
             (drawn,) = draw_shots(generator, face, [shot])
+        seed = generator.seed_of(face, shot.target)
+        drawn = generator.edited(drawn, shot.target, seed)
         scores = measure(
             face.rig, drawn, shot.weights, shot.pose, making.gates, embedder, points=drawn.points
         )
         rejects = reasons(scores, making.gates)
         if not rejects:
             break
-    drawn = generator.finish(face, shot.target, drawn)
+    drawn = generator.finish(drawn, seed)
     pixels, mask = apply_nuisance(shot.nuisance, face.rig, drawn, shot.weights, shot.pose)
-    shown = Rendered(pixels, mask, drawn.landmarks)
+    shown = replace(drawn, pixels=pixels, mask=mask)
     sample = generator.sample(face, shot.target, shot.done, shown)
     record = replace(
         sample.record,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -25,26 +25,9 @@ from synth.targets import Target
 from synth.types import VA, FaceImage, Landmarks, Record, Sample
 from synth.versions import installed
 
-__all__ = ["COLUMNS", "EditRecord", "PhotoEditor", "edit_picture", "edit_sample"]
+__all__ = ["COLUMNS", "PhotoEditor", "edit_picture", "edit_sample"]
 
 UInt8 = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class EditRecord(Record):
-    """What explains one edited picture: a `Record`, and the edit.
-
-    Attributes
-    ----------
-    theta, rho : float
-        Degrees and strength in the editor's space.
-    editing : dict
-        Editor, colour transfer, alpha, margin and border, and the square in the picture.
-    """
-
-    theta: float | None = None
-    rho: float | None = None
-    editing: dict[str, Any] = field(default_factory=dict)
 
 
 #: Columns of ``metadata.csv``.
@@ -122,7 +105,7 @@ def edit_sample(
         "rho": round(float(rho), 6),
         "editing": describe(editor, settings, box),
     }
-    return replace(sample, image=pixels, mask=mask, record=EditRecord(**own))
+    return replace(sample, image=pixels, mask=mask, record=Record(**own))
 
 
 def describe(editor: Editor, settings: EditSettings, box: Box) -> dict[str, Any]:
@@ -249,10 +232,10 @@ class PhotoEditor:
         code: Code,
         seed: int,
         box: Box,
-    ) -> EditRecord:
+    ) -> Record:
         va: VA = code.va
         count = face.faces_found
-        return EditRecord(
+        return Record(
             file_name="",
             source=image.name,
             valence=va.valence,

@@ -9,9 +9,10 @@ with 2 x 2 samples per pixel.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,15 @@ class Rendered:
         Where the expression put the landmarks, pixels.
     points : (V + S, 3) float64, optional
         Mesh and skirt of the expression, pixels and depth.
+    edited : mapping, optional
+        How a network edited it afterwards, see `synth.routes`.
     """
 
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     landmarks: Float
     points: Float | None = None
+    edited: Mapping[str, Any] | None = None
 
 
 class _Timer:
