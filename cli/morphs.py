@@ -18,7 +18,6 @@ from synth.morphing.record import MorphOptions, MorphRecord
 from synth.morphing.runs import forget_changed
 from synth.morphing.template import make_template
 from synth.records import RunWriter, check_output
-from synth.settings import DEFAULT_SIZE
 from synth.targets import source_stems
 
 __all__ = ["PeoplePlan", "dry", "run"]
@@ -99,9 +98,8 @@ def _plan(options: dict[str, Any]) -> tuple[PeoplePlan, Morpher]:
     people = tuple(read_people(options["labels"], options["input"]))
     template = make_template(options["angles"], options["intensity_step"])
     names = "landmarks face crop size background refine originals identity_gate".split()
-    if options["crop"] == "face" and options["size"] is None:
-        options["size"] = DEFAULT_SIZE
     how = MorphOptions(**{name: options[name] for name in names if options[name] is not None})
+    options["size"] = how.size
     embedder = None
     if how.identity_gate is not None:
         from synth.quality.embedder import Embedder

@@ -39,8 +39,14 @@ STABLE = (36, 39, 42, 45, 27, 28, 29, 33)
 #: Mean distance of the channels from their mean, grey levels, from which a photo is coloured.
 COLOURED = 1.5
 #: What to call a reason where the package has no code for it.
-SUBSTITUTES = {"NO_NEUTRAL": "NOT_NEUTRAL", "NO_APEX": "NOT_NEUTRAL", "MISALIGNED": "POSE",
-               "FOLDED": "FIT_FAILED", "OTHER_PERSON": "POSE"}  # fmt: skip
+SUBSTITUTES = {
+    "NO_NEUTRAL": "NOT_NEUTRAL",
+    "NO_APEX": "NOT_NEUTRAL",
+    "NO_PLACE": "NOT_NEUTRAL",
+    "MISALIGNED": "POSE",
+    "FOLDED": "FIT_FAILED",
+    "OTHER_PERSON": "POSE",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class MorphLimits:
         inter-ocular distance.
     """
 
-    residual: float | None = 0.035
+    residual: float | None = 0.04
     scale: float | None = 2.0
     roll: float | None = 30.0
     yaw: float | None = 12.0

@@ -107,7 +107,7 @@ class Morpher:
     Raises
     ------
     UsageError
-        If an option is impossible.
+        If there is an identity gate and nothing to tell people apart with.
     """
 
     people: tuple[Person, ...]
@@ -116,12 +116,6 @@ class Morpher:
     embedder: Embeds | None = None
 
     def __post_init__(self) -> None:
-        if self.options.background not in ("neutral", "morph"):
-            raise UsageError(
-                f"background: expected neutral or morph, got {self.options.background!r}"
-            )
-        if self.options.face == "all":
-            raise UsageError("face: expected one face a photo, got all; use largest")
         if self.options.identity_gate is not None and self.embedder is None:
             raise UsageError("identity_gate: expected an embedder with it, got none")
 
@@ -171,7 +165,7 @@ class Morpher:
         neutral = neutral_face(*self._load(person.neutral))
         faces, skips = {"neutral": neutral}, []
         for photo in person.unplaced:
-            skips.append(reject("NO_APEX", f"{photo.source.name}: expected one of "
+            skips.append(reject("NO_PLACE", f"{photo.source.name}: expected one of "
                                 f"{', '.join(BASIC_EXPRESSIONS)}, got {photo.expression}, which "
                                 "has no place on the template; leave it out"))  # fmt: skip
         apexes = person.apexes

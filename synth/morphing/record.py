@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.crops import PROFILES, SMALLEST
+from synth.errors import UsageError
 from synth.morphing.align import MorphLimits
 
 __all__ = ["MorphOptions", "MorphRecord", "Morphed"]
 
 UInt8 = NDArray[np.uint8]
+
+DEFAULT_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class MorphOptions:
     crop : str
         Profile of `synth.crops.PROFILES`, placed on the neutral face for the whole set.
     size : int, optional
-        Side of the crop.
+        Side of the crop; the profile's own when not given, or 512.
     background : {"neutral", "morph"}
         What is seen around the face: the neutral photo's surroundings, or a mixture
         of all photos', which ghosts where hair and clothes differ.
@@ -39,6 +43,11 @@ class MorphOptions:
     identity_gate : float, optional
         Largest distance of the embeddings of an apex and the neutral photo.
     limits : MorphLimits
+
+    Raises
+    ------
+    UsageError
+        If an option is impossible.
     """
 
     landmarks: str = "dlib"
@@ -50,6 +59,22 @@ class MorphOptions:
     originals: bool = False
     identity_gate: float | None = None
     limits: MorphLimits = MorphLimits()
+
+    def __post_init__(self) -> None:
+        if self.crop not in PROFILES:
+            raise UsageError(f"crop: expected one of {', '.join(PROFILES)}, got {self.crop!r}")
+        if self.crop == "raw" and self.size is not None:
+            raise UsageError(f"size: expected a crop with it, got {self.size}; add --crop face")
+        if self.crop != "raw" and self.size is None:
+            object.__setattr__(self, "size", PROFILES[self.crop].size or DEFAULT_SIZE)
+        if self.size is not None and self.size < SMALLEST:
+            raise UsageError(f"size: expected at least {SMALLEST} pixels, got {self.size}")
+        if self.background not in ("neutral", "morph"):
+            raise UsageError(f"background: expected neutral or morph, got {self.background!r}")
+        if self.face == "all":
+            raise UsageError("face: expected one face a photo, got all; use largest")
+        if self.identity_gate is not None and not self.identity_gate > 0:
+            raise UsageError(f"identity-gate: expected more than 0, got {self.identity_gate:g}")
 
 
 @dataclass(frozen=True)
