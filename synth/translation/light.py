@@ -16,8 +16,6 @@ are kept; the tone of the skin cannot be seen in the near infrared and is an opt
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -25,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth import assets
-from synth.errors import AssetError, ShapeError, UsageError
-from synth.optional import require
+from synth.errors import ShapeError, UsageError
 from synth.translation.camera import CameraSettings, camera
+from synth.translation.light_runtime import load_network
 from synth.translation.upsampling import apply_model, linear_model
 from synth.types import inter_ocular
 
@@ -36,7 +34,6 @@ __all__ = ["LightTranslator", "crop_matrix", "tone_curve"]
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
-Network = Callable[..., Float32]
 
 #: Side of the aligned crop, the outer eye corners' distance in it, their height in it.
 CROP_PX, FACE_PX, EYE_ROW = 160, 48.0, 0.42
@@ -53,6 +50,10 @@ FOREHEAD, NEAR, FADE = 0.42, (0.15, 0.85), 12
 #: where that begins and ends, in outer eye distances from the face's middle, and the
 #: share that is lost.
 LAMP, LOST = (1.8, 5.0), 0.3
+#: Photos are brightened until this level is reached by their brightest fiftieth, faces
+#: darker or brighter than these means are brought there for the network; no gain above
+#: `MOST` (photo, face): dark skin stays dark where it is not the exposure.
+EXPOSED, FACES, MOST = 0.75, (0.2, 0.8), (2.5, 1.6)
 #: Window of the linear model, pixels of the crop, and its ridge.
 RADIUS, RIDGE = 2, 4e-4
 #: Contrast of what is too flat for the linear model to tell, as a share of the photo's.
@@ -65,6 +66,22 @@ SMALLEST = 4.0
 def tone_curve(grey: Float32) -> Float32:
     """What becomes of brightness outside the face, [0, 1] to [0, 1]."""
     return np.asarray(LIFT + RANGE * np.clip(grey, 1e-3, 1) ** POWER, np.float32)
+
+
+def _exposed(colours: Float32) -> Float32:
+    """The photo, brightened where even its brightest parts are dark, as a camera would."""
+    seen = colours[:: max(1, colours.shape[0] // 256), :: max(1, colours.shape[1] // 256)]
+    bright = float(np.percentile(seen @ MIXTURE, 98))
+    gain = min(max(EXPOSED / max(bright, 1e-3), 1.0), MOST[0])
+    return colours if gain == 1 else np.minimum(np.float32(gain) * colours, 1)
+
+
+def _guard(crop: Float32, window: Float32) -> float:
+    """Gain that brings a face's mean level among those the network was trained on."""
+    inside = window > 0.99
+    level = float((crop[inside] @ MIXTURE).mean()) if inside.any() else 0.5
+    low, high = FACES
+    return min(max(low / max(level, 1e-3), 1.0), MOST[1]) if level < high else high / level
 
 
 def _untoned(grey: Float32) -> Float32:
@@ -129,7 +146,7 @@ class LightTranslator:
         if tone is not None and (len(tone) != 3 or not all(0 <= v <= 255 for v in tone)):
             raise UsageError(f"tone: expected three levels of 0 to 255, got {tone}")
         self.to, self.settings, self.tone = to, settings, tone
-        self._network, self._own_tone, used = _load(Path(weights), to, runtime, device)
+        self._network, self._own_tone, used = load_network(Path(weights), to, runtime, device)
         self.digests = {used.name: assets.digest(used)}
 
     def __call__(self, pixels: UInt8, points: Float | None, seed: int = 0) -> UInt8:
@@ -146,16 +163,18 @@ class LightTranslator:
         return self._to_vis(picture, marks)
 
     def _to_nir(self, picture: UInt8, points: Float | None, seed: int) -> UInt8:
-        colours = picture.astype(np.float32) / 255
+        colours = _exposed(picture.astype(np.float32) / 255)
         light = tone_curve(colours @ MIXTURE)
         unit = _unit(points, picture.shape[:2])
         if points is not None:
             matrix = crop_matrix(points)
+            window = _window(_moved(points, matrix))
             crop = _cut(colours, matrix)
-            target = self._network(crop.transpose(2, 0, 1)[None])[0, 0]
+            known = np.clip(crop * _guard(crop, window), 0, 1)
+            target = self._network(known.transpose(2, 0, 1)[None])[0, 0]
             model = linear_model(crop, target - KEPT * (crop @ MIXTURE), RADIUS, RIDGE)
             model[..., :3] += KEPT * MIXTURE
-            _lay_over(light, colours, model, _window(_moved(points, matrix)), matrix)
+            _lay_over(light, colours, model, window, matrix)
             light *= _lamp(points, light.shape)
         levels = camera(light, unit, seed, self.settings)
         return np.asarray(np.rint(levels), np.uint8)
@@ -278,59 +297,3 @@ def _smooth(x: NDArray[np.floating]) -> Float32:
     """0 below 0, 1 above 1, without a corner in between."""
     x = np.clip(x, 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
-
-
-# --------------------------------------------------------------------- the network
-def _load(path: Path, to: str, runtime: str, device: str) -> tuple[Network, Float32, Path]:
-    """A function from (1, C, h, w) float32 in [0, 1] to the like, the weights' tone, the file."""
-    if runtime == "onnx":
-        path = path.with_suffix(".onnx")
-        network, meta = _onnx_network(path)
-    else:
-        network, meta = _torch_network(path, device)
-    if meta.get("to") != to:
-        raise AssetError(
-            f"weights: expected a translator to {to}, got one to {meta.get('to') or 'nothing'} in "
-            f"{path.name}; give --to {meta.get('to') or 'nir'} or other weights"
-        )
-    tone = np.array(json.loads(meta.get("tone", "[0.6, 0.5, 0.45]")), np.float32)
-    return network, tone, path
-
-
-def _torch_network(path: Path, device: str) -> tuple[Network, Mapping[str, str]]:
-    import torch
-
-    from synth.models.light import UnitRange, light_generator
-    from synth.models.weights import load_weights
-
-    tensors, meta = load_weights(path, "light")
-    network = UnitRange(light_generator(tensors, meta.get("config", ""))).to(device).eval()
-
-    def run(*given: Float32) -> Float32:
-        with torch.inference_mode():
-            placed = [torch.from_numpy(np.ascontiguousarray(g)).to(device) for g in given]
-            return np.asarray(network(*placed).cpu().numpy(), np.float32)
-
-    return run, meta
-
-
-def _onnx_network(path: Path) -> tuple[Network, Mapping[str, str]]:
-    runtime = require("onnxruntime", extra="onnx")
-    if not path.is_file():
-        raise AssetError(
-            f"weights: expected {path.name} beside the weights, got none; make it with "
-            "python -m synth.models.onnx_export WEIGHTS.safetensors"
-        )
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exception classes are not public
-        raise AssetError(f"weights: expected an ONNX network, got {path} ({error})") from None
-    names = [entry.name for entry in session.get_inputs()]
-
-    def run(*given: Float32) -> Float32:
-        fed = {n: np.ascontiguousarray(g) for n, g in zip(names, given, strict=True)}
-        return np.asarray(session.run(None, fed)[0], np.float32)
-
-    return run, session.get_modelmeta().custom_metadata_map
