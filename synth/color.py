@@ -31,7 +31,9 @@ __all__ = [
     "lab_to_xyz",
     "match_lab",
     "srgb_to_lab",
+    "to_grey",
     "to_linear",
+    "to_rgb",
     "to_uint8",
     "transfer_lab",
     "xyz_to_lab",
@@ -224,6 +226,30 @@ def transfer_lab(
         lab = srgb_to_lab(pixels[top : top + rows], dtype)
         out[top : top + rows] = to_uint8(lab_to_srgb(match_lab(lab, own, wanted)))
     return out
+
+
+def to_grey(pixels: UInt8) -> UInt8:
+    """(H, W) luma of an RGB picture (Rec. 601 weights); a grey one stays as it is.
+
+    Raises
+    ------
+    ShapeError
+        If the array is no picture.
+    """
+    if pixels.dtype == np.uint8 and pixels.ndim == 2:
+        return pixels
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ShapeError(
+            f"pixels: expected (H, W) or (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}"
+        )
+    import cv2
+
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
+def to_rgb(pixels: UInt8) -> UInt8:
+    """(H, W, 3) of a picture with one or three channels."""
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def delta_e_2000(first: UInt8, second: UInt8) -> NDArray[np.float64]:

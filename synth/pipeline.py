@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from synth.acceptance import check_photo, check_pose
 from synth.acting import Act, Performance, act, express, make_track, perform
+from synth.color import to_grey
 from synth.crops import crop_by_profile
 from synth.errors import AssetError, DependencyError, SkipPhoto
 from synth.fitting import fit_face
@@ -32,7 +33,6 @@ from synth.render.rig import FaceRig, build_rig
 from synth.routes import Routes
 from synth.seeds import sample_seed
 from synth.targets import Target, as_target
-from synth.translation.apply import grey
 from synth.types import VA, FaceImage, Landmarks, Sample, Track
 
 __all__ = ["Generator", "PreparedFace"]
@@ -130,7 +130,7 @@ class Generator(Routes):
         """What was drawn, with its label and record."""
         seed = self.seed_of(face, target)
         record = make_record(self, face.rig, face.matrix, target, done, drawn, seed)
-        pixels = grey(drawn.pixels) if self.nir else drawn.pixels
+        pixels = to_grey(drawn.pixels) if self.nir else drawn.pixels
         return Sample(pixels, done.expression.va, record, drawn.mask, face.rig.image.alpha)
 
     def seed_of(self, face: PreparedFace, target: Target) -> int:

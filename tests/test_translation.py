@@ -14,13 +14,13 @@ from click.testing import CliRunner
 
 from synth.batch import Output, Plan, generate_files
 from synth.cli import cli
+from synth.color import to_grey
 from synth.errors import AssetError, UsageError
 from synth.images import ImageSource, encode_image, find_images, load_image, read_record
 from synth.pipeline import Generator
 from synth.records import RunWriter, Skip
 from synth.targets import Target
 from synth.translation import get_translator
-from synth.translation.apply import grey
 from synth.translation.photos import PhotoTranslator, TranslatedRecord, chroma, translate_faces
 from synth.types import VA, Landmarks
 
@@ -37,7 +37,7 @@ class Negative:
     def __call__(self, pixels, points, seed=0):
         if self.to == "vis":
             return np.repeat(255 - pixels[..., None], 3, 2)
-        out = 255 - grey(pixels)
+        out = 255 - to_grey(pixels)
         if points is not None:
             out[:, : int(points[:, 0].mean())] //= 2
         return out
@@ -168,7 +168,7 @@ def test_labels_of_generated_pictures_pass_on(drawn, tmp_path):
 
 @pytest.mark.parametrize("to", ["nir", "vis"])
 def test_pictures_of_the_other_spectrum_are_skipped(portrait, tmp_path, to):
-    pixels = portrait.pixels if to == "vis" else grey(portrait.pixels)
+    pixels = portrait.pixels if to == "vis" else to_grey(portrait.pixels)
     (tmp_path / "a.png").write_bytes(encode_image(pixels))
     source = ImageSource(tmp_path / "a.png", "a.png")
     (skip,) = maker(to).run([source])
@@ -187,11 +187,11 @@ def test_pictures_without_a_face_and_broken_ones_are_skipped(tmp_path):
     broken, faceless = maker().run(sources)
     assert (broken.reason, faceless.reason) == ("DECODE", "NO_FACE")
     _, taken = maker(any_input=True).run(sources)
-    assert np.array_equal(taken.image, 255 - grey(colours))
+    assert np.array_equal(taken.image, 255 - to_grey(colours))
 
 
 def test_chroma_tells_grey_jpegs_from_pale_colours(portrait):
-    pixels = grey(portrait.pixels)
+    pixels = to_grey(portrait.pixels)
     jpeg = load_image(encode_image(np.repeat(pixels[..., None], 3, 2), "jpeg", 60)).pixels
     assert chroma(jpeg) < 0.5
     pale = cv2.addWeighted(portrait.pixels, 0.4, np.repeat(pixels[..., None], 3, 2), 0.6, 0)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.color import to_grey, to_rgb
 from synth.errors import ShapeError
 from synth.landmarks import Detector, get_detector
 from synth.types import FaceImage, Landmarks, inter_ocular
@@ -29,8 +30,6 @@ __all__ = [
     "detail",
     "find_face",
     "sharpness",
-    "to_grey",
-    "to_rgb",
 ]
 
 Float = NDArray[np.float64]
@@ -78,28 +77,6 @@ class AlignedFace:
     def hull(self) -> Mask:
         """(512, 512) bool, the face without its outline: see `inner_hull`."""
         return inner_hull(self.points, (SIZE, SIZE))
-
-
-def to_grey(pixels: UInt8) -> UInt8:
-    """(H, W) luma of an RGB picture (Rec. 601 weights); a grey one stays as it is.
-
-    Raises
-    ------
-    ShapeError
-        If the array is no picture.
-    """
-    if pixels.dtype == np.uint8 and pixels.ndim == 2:
-        return pixels
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ShapeError(
-            f"pixels: expected (H, W) or (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}"
-        )
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-
-
-def to_rgb(pixels: UInt8) -> UInt8:
-    """(H, W, 3) of a picture with one or three channels."""
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def eye_centres(points: Float) -> tuple[Float, Float]:

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from skimage.feature import local_binary_pattern
 
 from synth import assets
-from synth.evaluation.faces import EYE_DISTANCE, SIZE, AlignedFace, to_rgb
+from synth.color import to_rgb
+from synth.evaluation.faces import EYE_DISTANCE, SIZE, AlignedFace
 from synth.quality.embedder import ASSET, face_chip
 from synth.quality.network import MEAN, SCALE, Network
 

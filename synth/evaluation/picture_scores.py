@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.color import to_rgb
 from synth.errors import SkipPhoto, UsageError
-from synth.evaluation.faces import AlignedFace, align, detail, find_face, sharpness, to_rgb
+from synth.evaluation.faces import AlignedFace, align, detail, find_face, sharpness
 from synth.evaluation.matching import Match, read_grey
 from synth.evaluation.sheets import face_picture
 from synth.evaluation.skin_tone import tone_of, typology_angle

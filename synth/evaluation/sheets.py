@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from synth.color import to_rgb
 from synth.errors import ShapeError
-from synth.evaluation.faces import SIZE, align_matrix, cut, to_rgb
+from synth.evaluation.faces import SIZE, align_matrix, cut
 from synth.evaluation.skin_tone import TONES
 
 __all__ = ["SheetRow", "face_picture", "tone_sheet"]

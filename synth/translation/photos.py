@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.color import to_grey
 from synth.errors import AssetError, DependencyError, SkipPhoto, UsageError
 from synth.images import ImageSource, load_image, read_record
 from synth.landmarks import Detector, get_detector
@@ -28,7 +29,6 @@ from synth.translation import (
     get_translator,
     weights_digests,
 )
-from synth.translation.apply import grey
 from synth.types import FaceImage, Landmarks, Record
 from synth.versions import installed
 
@@ -203,7 +203,7 @@ class PhotoTranslator:
                 "NO_FACE", "face: expected a face, got none; translate it with --any-input"
             )
         seed = sample_seed(self.seed, image.sha256, 0)
-        pixels = image.pixels if self.to == "nir" else grey(image.pixels)
+        pixels = image.pixels if self.to == "nir" else to_grey(image.pixels)
         result = translate_faces(self.translator, pixels, faces, seed)
         return Translated(result, self._record(photo, image, faces, seed), image.alpha)
 
