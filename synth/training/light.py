@@ -80,8 +80,9 @@ def _train(
     people: dict[str, list[str]],
 ) -> TrainingRun:
     kept = {**asdict(settings), **people}
-    every = {"save_every": 200, "sample_every": 200}
-    return train(trainable, root, settings.iterations, kept, **every, progress=_say)
+    return train(
+        trainable, root, settings.iterations, kept, save_every=200, sample_every=200, progress=_say
+    )
 
 
 def _say(done: int, losses: Mapping[str, float]) -> None:

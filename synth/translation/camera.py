@@ -79,8 +79,8 @@ def _denoise(picture: Float32, radius: int, flat: float) -> Float32:
     if not flat:
         return picture
     mean = _mean(picture, radius)
-    variance = np.maximum(_mean(picture * picture, radius) - mean * mean, 0)
-    kept = variance / (variance + np.float32(flat * flat))
+    variance = np.maximum(_mean(np.square(picture), radius) - mean * mean, 0)
+    kept = np.asarray(variance / (variance + np.float32(flat * flat)), np.float32)
     return np.asarray(_mean(kept, radius) * picture + _mean(mean - kept * mean, radius), np.float32)
 
 

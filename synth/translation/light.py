@@ -163,7 +163,7 @@ class LightTranslator:
         return self._to_vis(picture, marks)
 
     def _to_nir(self, picture: UInt8, points: Float | None, seed: int) -> UInt8:
-        colours = _exposed(picture.astype(np.float32) / 255)
+        colours = _exposed(np.asarray(picture / np.float32(255), np.float32))
         light = tone_curve(colours @ MIXTURE)
         unit = _unit(points, picture.shape[:2])
         if points is not None:
@@ -180,7 +180,7 @@ class LightTranslator:
         return np.asarray(np.rint(levels), np.uint8)
 
     def _to_vis(self, picture: UInt8, points: Float | None) -> UInt8:
-        grey = picture.astype(np.float32) / 255
+        grey = np.asarray(picture / np.float32(255), np.float32)
         colours = np.repeat(_untoned(grey)[..., None], 3, 2)
         if points is not None:
             tone = self._own_tone if self.tone is None else np.array(self.tone, np.float32) / 255
