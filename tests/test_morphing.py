@@ -485,9 +485,11 @@ def test_what_cannot_be_used_is_a_row(folder, tmp_path):
     table.write_text(
         table.read_text("utf-8")
         + "gone.png,anna,fear\nanna_contempt.png,anna,contempt\nben.png,ben,happy\n"
-        + "cleo.png,cleo,neutral\n",
+        + "cleo.png,cleo,neutral\ndora.png,dora,neutral\n",
         "utf-8",
     )
+    for end in ("png", "pts"):
+        (folder / f"dora.{end}").write_bytes((folder / f"anna_neutral.{end}").read_bytes())
     out = tmp_path / "out"
     assert run(folder, out).exit_code == 3
     rows = rows_of(out, "skipped.csv")
@@ -497,6 +499,7 @@ def test_what_cannot_be_used_is_a_row(folder, tmp_path):
         ("anna_neutral.png", "DECODE", "gone.png"),
         ("ben.png", reason("NO_NEUTRAL"), "ben"),
         ("cleo.png", "DECODE", "cleo.png"),
+        ("dora.png", reason("NO_APEX"), "dora"),
     ]
     assert len(rows_of(out)) == 4
 
@@ -508,6 +511,14 @@ def test_a_rejected_apex_costs_what_needs_it_only(folder, faces, tmp_path):
     assert run(folder, out).exit_code == 3
     assert [row["reason"] for row in rows_of(out, "skipped.csv")] == [reason("MISALIGNED")]
     assert [row["file_name"] for row in rows_of(out)] == ["images/anna_a010_i05.png"]
+
+
+def test_with_every_apex_rejected_nothing_is_made(folder, faces, tmp_path):
+    write_folder({"neutral": faces["neutral"], "fear": moved(faces["surprise"], turn=40)}, folder)
+    assert run(folder, tmp_path / "out", "--angles", "100").exit_code == 3
+    rows = rows_of(tmp_path / "out", "skipped.csv")
+    assert [row["reason"] for row in rows] == [reason("MISALIGNED")]
+    assert rows_of(tmp_path / "out") == []
 
 
 def test_other_people_are_rejected_by_their_embedding(folder):

@@ -154,7 +154,7 @@ class Morpher:
         Raises
         ------
         SkipPhoto
-            If the neutral photo is missing or cannot be used, or no apex goes with it.
+            If the neutral photo is missing or cannot be used, or there is no apex.
         """
         if person.neutral is None:
             raise reject(
@@ -174,12 +174,11 @@ class Morpher:
                 faces[name] = self._apex(neutral, apexes[name])
             except SkipPhoto as skip:
                 skips.append(skip)
-        if len(faces) == 1:
-            why = "; ".join(str(skip) for skip in skips) or "none"
+        if not apexes:
             raise reject(
                 "NO_APEX",
-                f"{person.subject}: expected a photo of a basic expression that goes with "
-                f"{neutral.image.name}, got: {why}",
+                f"{person.subject}: expected a photo of {', '.join(BASIC_EXPRESSIONS[:-1])} or "
+                f"{BASIC_EXPRESSIONS[-1]} beside {neutral.image.name}, got none; add one",
             )
         return self._laid_out(person, faces), skips
 

@@ -118,7 +118,7 @@ class MorphRecord:
     faces_found: int = 1
     grey: bool = False
     sources: tuple[dict[str, Any], ...] = ()
-    crop_matrix: tuple[tuple[float, float, float], ...] | None = None
+    crop_matrix: tuple[tuple[float, ...], ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     assets: dict[str, str] = field(default_factory=dict)
