@@ -11,6 +11,7 @@ __all__ = ["train"]
 #: Command -> its module and what it trains.
 COMMANDS = {
     "cyclegan": "synth.cli.train_cyclegan",
+    "ganmut": "synth.cli.train_ganmut",
     "sde": "synth.cli.train_sde",
 }
 

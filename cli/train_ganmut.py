@@ -1,0 +1,149 @@
+"""``synth train ganmut``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synth.cli.params import with_options
+
+if TYPE_CHECKING:
+    from synth.training.ganmut_data import LabelledPicture
+
+__all__ = ["SETTINGS", "ganmut"]
+
+COUNT, SEED = click.IntRange(min=1), click.IntRange(min=0)
+WEIGHT, PATH = click.FloatRange(min=0), click.Path(path_type=Path)
+
+
+def _setting(name: str, default: Any, kind: Any, text: str, **more: Any) -> Any:
+    """An option that becomes a field of `GanmutSettings`."""
+    if isinstance(kind, (click.IntRange, click.FloatRange)):
+        more = {"metavar": "N" if isinstance(kind, click.IntRange) else "X", **more}
+    return click.option(
+        name, default=default, type=kind, show_default=default is not None, help=text, **more
+    )
+
+
+#: Fields of `synth.training.ganmut_settings.GanmutSettings`; of the paper's recipe only.
+SETTINGS = (
+    _setting("--space", "linear", click.Choice(("linear", "gaussian")),
+             "The plane: directions of classes, or a Gaussian for each."),
+    _setting("--size", 128, COUNT, "Side of the pictures.", metavar="PX"),
+    _setting("--flip/--no-flip", True, None, "Mirror every other picture."),
+    _setting("--decay", 100_000, SEED, "Steps at the end over which the rate falls to 0."),
+    _setting("--n-critic", 5, COUNT, "Steps of the critic to one of the generator."),
+    _setting("--conv-dim", 64, COUNT, "Width of the generator."),
+    _setting("--blocks", 6, SEED, "Residual blocks of the generator."),
+    _setting("--critic-dim", 64, COUNT, "Width of the critic."),
+    _setting("--critic-layers", 6, COUNT, "Layers of the critic; the size is a multiple of 2^N."),
+    _setting("--random", 5, SEED, "Codes of a batch drawn anywhere (linear)."),
+    _setting("--noise", 0.075, WEIGHT, "Spread of codes about their class (linear)."),
+    _setting("--cycle", "class", click.Choice(("class", "guess")),
+             "Fakes are edited back by the picture's class, or by the code guessed for it."),
+    _setting("--lambda-class", None, WEIGHT,
+             "Weight of the classification.  [default: 1; gaussian: 2]"),
+    _setting("--lambda-rec", 10.0, WEIGHT, "Weight of the reconstruction."),
+    _setting("--lambda-gp", 10.0, WEIGHT, "Weight of the gradient penalty."),
+    _setting("--lambda-code", 1.0, WEIGHT, "Weight of the guessed code."),
+    _setting("--lambda-strength", 1.0, WEIGHT, "Weight of certainty as intensity (linear)."),
+    _setting("--lambda-mean", 0.5, WEIGHT, "Weight of the classes' means (gaussian)."),
+    _setting("--rate", 1e-4, click.FloatRange(0, min_open=True), "Learning rate."),
+    _setting("--ema", 0.999, click.FloatRange(0, 1, max_open=True),
+             "Decay of the running mean of weights that is exported; 0: none."),
+    _setting("--dtype", "fp32", click.Choice(("fp32", "bf16")), "What networks compute in."),
+    _setting("--licence", "", str, "Recorded with the weights.", metavar="TEXT"),
+)  # fmt: skip
+
+
+def labelled_pictures(data: Path, split: str) -> list[LabelledPicture]:
+    """The labelled pictures of a set of ``synth augment`` of any format, or of a folder."""
+    from synth.dataset.layout import MANIFESTS
+    from synth.training.ganmut_data import LabelledPicture, read_labelled
+
+    if not (data / MANIFESTS).is_dir():
+        return read_labelled(data, split)
+    from synth.dataset.reader import AffectDataset
+    from synth.errors import UsageError
+
+    split = split or "train"
+    pictures = AffectDataset(data, split, target="expression")
+    found = [
+        LabelledPicture(f"{split}/{i:08d}", pictures.classes[label], partial(pictures.read, i))
+        for i, label in enumerate(pictures.expression)
+        if label >= 0
+    ]
+    if not found:
+        raise UsageError(
+            f"data: expected pictures with an expression, got none in {data}, split {split}; make "
+            "the set with a plan of expressions, such as --plan basic"
+        )
+    return found
+
+
+@click.command()
+@click.option("--data", required=True, type=PATH, metavar="DIR",
+              help="A set of synth augment, metadata.csv, or a folder a class.")  # fmt: skip
+@click.option("-o", "--output", required=True, type=PATH, metavar="DIR",
+              help="Run folder; the same command on it goes on.")  # fmt: skip
+@click.option("--split", default="", metavar="NAME",
+              help="Part of the set.  [default: train, or all without one]")  # fmt: skip
+@click.option("--classes", multiple=True, metavar="NAME",
+              help="Train on neutral and these; repeat.  [default: all]")  # fmt: skip
+@click.option("--least", default=20, show_default=True, type=COUNT, metavar="N",
+              help="Pictures that every class must have.")  # fmt: skip
+@click.option("--iterations", default=2_000_000, show_default=True, type=COUNT, metavar="N",
+              help="Steps of the critic.")  # fmt: skip
+@click.option("--batch", default=16, show_default=True, type=COUNT, metavar="N",
+              help="Pictures a step.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, type=SEED, metavar="N",
+              help="Of all that is random.")  # fmt: skip
+@with_options(*SETTINGS)
+@click.option("--device", default="auto", show_default=True,
+              type=click.Choice(("cpu", "cuda", "auto")))  # fmt: skip
+@click.option("--save-every", default=2000, show_default=True, type=COUNT, metavar="N",
+              help="Iterations between states and weights.")  # fmt: skip
+@click.option("--sample-every", default=2000, show_default=True, type=COUNT, metavar="N",
+              help="Iterations between sheets of samples.")  # fmt: skip
+@click.option("--tensorboard", is_flag=True, help="Write the losses for TensorBoard too.")
+def ganmut(data: Path, output: Path, split: str, classes: tuple[str, ...], least: int,
+           device: str, save_every: int, sample_every: int, tensorboard: bool,
+           **settings: Any) -> None:  # fmt: skip
+    """GANmut: edits in a plane of expressions, from labelled faces.
+
+    \b
+    synth train ganmut --data set/ --output runs/ganmut
+    synth edit --weights runs/ganmut/weights/ganmut.safetensors --expression happiness ...
+
+    The defaults are those of the authors' code: days on a GPU. Ctrl-C saves the state; the
+    same command goes on.
+    """
+    from tqdm import tqdm
+
+    from synth.cli.progress import interruptible
+    from synth.training.ganmut_run import run_ganmut
+    from synth.training.ganmut_settings import GanmutSettings
+
+    if not settings["licence"]:
+        del settings["licence"]
+    made = GanmutSettings(**settings)
+    pictures = labelled_pictures(data, split)
+    with (
+        interruptible("saving the state") as stop,
+        tqdm(total=made.iterations, unit=" steps", disable=None, leave=False) as bar,
+    ):
+        run = run_ganmut(
+            pictures, output, made, classes=classes, least=least, device=device,
+            save_every=save_every, sample_every=sample_every, tensorboard=tensorboard, stop=stop,
+            progress=lambda done, _: bar.update(done - bar.n),
+        )  # fmt: skip
+    if run.resumed:
+        click.echo(f"{run.resumed} iterations had been done before", err=True)
+    click.echo(f"{run.iteration} of {made.iterations} iterations; weights, samples and losses in "
+               f"{run.root}", err=True)  # fmt: skip
+    if not run.finished:
+        click.echo("interrupted: run the same command again to finish", err=True)
+        click.get_current_context().exit(130)
