@@ -168,7 +168,7 @@ PICTURE_OPTIONS = (
     click.option("--backend", type=click.Choice(["numba", "pytorch3d", "torch"]), default="numba",
                  show_default=True,
                  help="Rasteriser; torch draws whole batches, on --device cuda too."),
-    click.option("--refine", type=click.Choice(["ganmut"]), default="",
+    click.option("--refine", type=click.Choice(["ganmut"]),
                  help="Let the conditional network of synth edit go over each picture."),
     click.option("--editor-weights", type=click.Path(path_type=Path), metavar="FILE",
                  help="Of that network.  [default: the embedded one]"),

@@ -103,7 +103,7 @@ class Settings:
     route : str
         Ways of making pictures with their shares, such as ``"3dmm:0.7,ganmut:0.3"``; each
         picture draws its own. See `synth.routes`.
-    refine : {"", "ganmut"}
+    refine : "ganmut", optional
         Go over what the model drew with the conditional network.
     editor_weights : path, optional
         Of another conditional network than the embedded one, see `synth.editing`.
@@ -136,7 +136,7 @@ class Settings:
     nir_order: Literal["photo", "image"] = "photo"
     nir_weights: str | os.PathLike[str] | None = None
     route: str = "3dmm"
-    refine: str = ""
+    refine: str | None = None
     editor_weights: str | os.PathLike[str] | None = None
     blinks: bool = False
     head_motion: bool = False
@@ -152,7 +152,7 @@ class Settings:
             ("crop", (None, *PROFILES)),
             ("device", ("cpu", "cuda", "auto")),
             ("nir_order", NIR_ORDERS),
-            ("refine", ("", "ganmut")),
+            ("refine", (None, "ganmut")),
         ):
             if (value := getattr(self, name)) not in allowed:
                 words = ", ".join(word for word in allowed if word)
