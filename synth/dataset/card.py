@@ -42,6 +42,7 @@ COLUMN_HELP = """\
 | `expression` | the expression asked for by name, `none` where only a point was |
 | `intensity` | 0 neutral to 1 full strength |
 | `action_units` | FACS units of what was rendered, `unit:intensity`, 0 to 1; L and R for one side |
+| `spectrum` | `vis` or `nir`, visible light or near infrared |
 | `class_valence`, `class_arousal`, `lookup`, `style` | which mean face, and which person style, the picture shows |
 | `subject` | the person; no person is in two splits |
 | `source`, `plan_id`, `seed` | the photo, the row of the plan, the seed of the picture |

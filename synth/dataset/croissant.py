@@ -74,6 +74,7 @@ MEANING = {
     "expression": "Expression asked for by name; none where only a point was.",
     "intensity": "0 neutral to 1 full strength.",
     "action_units": "FACS units of what was rendered, unit:intensity.",
+    "spectrum": "vis (visible light) or nir (near infrared).",
     "subject": "The person shown; in one split only.",
 }
 

@@ -55,6 +55,7 @@ COLUMNS: dict[str, type] = {
     "lookup": str,
     "style": str,
     "action_units": str,
+    "spectrum": str,
     "subject": str,
     "plan_id": int,
     "sequence": str,
