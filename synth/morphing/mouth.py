@@ -1,8 +1,9 @@
 """What is seen between the lips of a morph.
 
-Only photos with an open mouth count, and mostly the most open one: a shut one has nothing to
-show there but stretched lips, and teeth would fade away. Teeth stay where they are in
-the head, and the lips open over them; bent with the lips they would be squeezed.
+One photo is seen there, the one whose mouth is most open times its weight. A shut mouth
+has nothing to show but stretched lips, so that teeth would fade away, and two open ones
+mixed show two sets of teeth through each other. Teeth stay where they are in the head,
+and the lips open over them; bent with the lips they would be squeezed.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ Int = NDArray[np.int64]
 #: The mixture of the mouth fades into that of the face over this width, inter-ocular distances.
 LIP_FADE = 0.02
 TEETH_FADE = 0.035
-#: How much more than in proportion the more open of two mouths counts: half and half
-#: would show two sets of teeth through each other.
-PREFERENCE = 12
 #: Lips open less than this share of the squared eye distance count as shut.
 SHUT = 0.004
 INNER_LIPS = slice(60, 68)
@@ -62,23 +60,22 @@ def mix_mouth(
     points : (68, 2) float64
         Of the result.
     """
-    open_ = {k: (weights[k] * mouth_openness(layers[k].points)) ** PREFERENCE for k in maps}
-    area = sum(open_.values())
+    open_ = {k: weights[k] * mouth_openness(layers[k].points) for k in maps}
+    widest = [k for k, part in open_.items() if part == max(open_.values())]
     low = np.floor(points[INNER_LIPS].min(0) - 2 * LIP_FADE * inter_ocular(points)).astype(int)
     high = np.ceil(points[INNER_LIPS].max(0) + 2 * LIP_FADE * inter_ocular(points)).astype(int) + 1
     low, high = np.maximum(low, 0), np.minimum(high, total.shape[1::-1])
-    if area <= 0 or (high <= low).any():
+    if open_[widest[0]] <= 0 or (high <= low).any():
         return
     box = (slice(low[1], high[1]), slice(low[0], high[0]))
     inner: Any = 0
-    for k, part in open_.items():
-        if part > 0:
-            still = _still_inside(layers[k].points, low, high)
-            places = (
-                here + (1 - still) * (place[box] - here)
-                for here, place in zip(grid(low, high), maps[k], strict=True)
-            )
-            inner = inner + shared(sample(layers[k], *places), part / area)
+    for k in widest:  # one, but for a tie
+        still = _still_inside(layers[k].points, low, high)
+        places = (
+            here + (1 - still) * (place[box] - here)
+            for here, place in zip(grid(low, high), maps[k], strict=True)
+        )
+        inner = inner + shared(sample(layers[k], *places), 1 / len(widest))
     share = mouth_share(points, low, high)
     total[box] += (share[..., None] if total.ndim == 3 else share) * (inner - total[box])
 
