@@ -315,6 +315,51 @@ def test_the_command_says_what_is_wrong(folders, tmp_path, args, match):
     assert not (tmp_path / "run").exists()
 
 
+def test_every_option_belongs_to_a_recipe():
+    from synth.cli.train_ganmut import DISTILL, PAPER
+    from synth.cli.train_ganmut import ganmut as command
+
+    both = {"data", "output", "recipe", "iterations", "batch", "seed", "licence", "device",
+            "save_every"}  # fmt: skip
+    assert {p.name for p in command.params} == {*both, *PAPER, *DISTILL}
+    fields = set(GanmutSettings.__dataclass_fields__)
+    assert fields == (set(PAPER) | {"iterations", "batch", "seed", "licence"}) & fields
+
+
+def test_options_of_the_other_recipe_are_refused(folders, tmp_path):
+    result = invoke(
+        "--data", folders, "-o", tmp_path / "run", "--recipe", "distill", "--space", "linear"
+    )
+    assert result.exit_code == 2 and "--recipe distill, got --space" in result.output
+    result = invoke("--data", folders, "-o", tmp_path / "run", "--hold-out", "a")
+    assert result.exit_code == 2 and "--recipe paper, got --hold-out" in result.output
+
+
+def test_distillation_is_called_with_its_options(folders, tmp_path, monkeypatch):
+    import synth.training.distill as distill
+    from synth.training.loop import TrainingRun
+
+    seen = {}
+
+    def stand_in(photos, output, settings, **more):
+        seen.update(photos=photos, settings=settings, **more)
+        return TrainingRun(output, settings.iterations, 0, True)
+
+    monkeypatch.setattr(distill, "run_distill", stand_in)
+    args = ["--recipe", "distill", "--data", folders, "-o", tmp_path / "run"]
+    result = invoke(*args, "--hold-out", "a", "--hold-out", "b", "--seed", "5", "--licence", "mine")
+    assert result.exit_code == 0 and "3000 of 3000 iterations" in result.output, result.output
+    assert seen["photos"] == (folders,) and seen["held_out"] == ("a", "b")
+    assert seen["settings"].seed == 5 and seen["note"] == "mine" and seen["save_every"] == 500
+
+
+def test_several_sets_are_one(folders, tmp_path):
+    from synth.cli.train_ganmut import labelled_pictures
+
+    found = labelled_pictures((folders, folders), "")
+    assert len(found) == 18 and len({p.name for p in found}) == 18
+
+
 def test_tensorboard_is_asked_for_by_name(pictures, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboard", None)
     with pytest.raises(DependencyError, match=r"synth-affect\[tensorboard\]"):
