@@ -7,14 +7,13 @@ expression. Printed are how many pairs are rejected and why, and over the others
 and without bringing detail together:
 
 ========  =========================================================================
-ends      largest difference from the photo at weight 0 and 1, grey levels
-half way  distance of detected landmarks from the mean of the ends', % of the
-          inter-ocular distance, at t = 0.5; `ends` beside it is how far the detector
-          is off at the ends themselves, from the same photo drawn at 0.9 of its size
+end       largest difference from the neutral photo at weight 0, grey levels
+half way  distance of detected landmarks from the mean of those at both ends, % of the
+          inter-ocular distance, at t = 0.5
+ends      for comparison: the same detector on both ends drawn at 0.9 of their size
 even      most that the way of the mouth corners from t to t + 0.25 is off a quarter of
           the whole way, %
-sharp     detail (variance of the Laplacian inside the face, at 96 px between the eyes)
-          at t = 0.5, of the mean of both ends
+sharp     `synth.acceptance.sharpness` at t = 0.5 over the mean of both ends
 ms        of one morph at the photo's size
 ========  =========================================================================
 """

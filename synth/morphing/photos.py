@@ -11,38 +11,31 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.acceptance import Limits, check_photo
 from synth.affect import BASIC_EXPRESSIONS
-from synth.crops import crop_by_profile
 from synth.errors import AssetError, DependencyError, SkipPhoto, UsageError
 from synth.images import ImageSource, load_image
 from synth.landmarks import Detector, get_detector, select_face
 from synth.morphing.align import (
     Aligned,
     align,
-    chained,
     check_folds,
-    coloured,
-    inverse,
     neutral_face,
     reject,
 )
-from synth.morphing.layers import Layer, make_layer
-from synth.morphing.mesh import FaceMesh, make_mesh
+from synth.morphing.layout import PreparedPerson, laid_out
 from synth.morphing.people import LabelledPhoto, Person
 from synth.morphing.record import Morphed, MorphOptions, MorphRecord
-from synth.morphing.refine import refined
 from synth.morphing.template import Cell, Template
 from synth.morphing.warp import mix
 from synth.records import Skip
 from synth.targets import Target
 from synth.versions import installed
 
-__all__ = ["Morpher", "PreparedPerson", "targets_of"]
+__all__ = ["Morpher", "targets_of"]
 
 Float = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
@@ -55,36 +48,6 @@ class Embeds(Protocol):
     """Tells people apart: `synth.quality.embedder.Embedder`."""
 
     def embed(self, pixels: UInt8, landmarks: Float) -> Float: ...
-
-
-@dataclass(frozen=True)
-class PreparedPerson:
-    """A person whose photos lie on each other.
-
-    Attributes
-    ----------
-    person : Person
-    faces : dict of str to Aligned
-        By expression, ``neutral`` first.
-    layers : dict of str to Layer
-        The same on the pixels of the result.
-    mesh : FaceMesh
-        Of all of them.
-    size : (int, int)
-        Height and width of the result.
-    crop : (2, 3) float64 or None
-        Neutral photo to result.
-    grey : bool
-        Whether the photos are.
-    """
-
-    person: Person
-    faces: dict[str, Aligned]
-    layers: dict[str, Layer]
-    mesh: FaceMesh
-    size: tuple[int, int]
-    crop: Float | None
-    grey: bool
 
 
 def targets_of(cells: Iterable[Cell]) -> tuple[Target, ...]:
@@ -180,23 +143,7 @@ class Morpher:
                 f"{person.subject}: expected a photo of {', '.join(BASIC_EXPRESSIONS[:-1])} or "
                 f"{BASIC_EXPRESSIONS[-1]} beside {neutral.image.name}, got none; add one",
             )
-        return self._laid_out(person, faces), skips
-
-    def _laid_out(self, person: Person, faces: dict[str, Aligned]) -> PreparedPerson:
-        """The photos on the result's pixels."""
-        neutral, crop = faces["neutral"], None
-        size, grey = (neutral.image.height, neutral.image.width), not coloured(neutral.image)
-        if self.options.crop != "raw":
-            cut, _, crop = crop_by_profile(
-                neutral.image, neutral.landmarks, self.options.crop, self.options.size
-            )
-            size = cut.height, cut.width
-        layers = {name: _layer(face, crop, grey, name == "neutral") for name, face in faces.items()}
-        mesh = make_mesh([layer.points for layer in layers.values()], size)
-        if self.options.refine:
-            fine = refined(list(layers.values()), mesh, size)
-            layers = dict(zip(layers, fine, strict=True))
-        return PreparedPerson(person, faces, layers, mesh, size, crop, grey)
+        return laid_out(person, faces, self.options), skips
 
     def _load(self, photo: LabelledPhoto) -> tuple[Any, Any]:
         image = load_image(photo.source.path, name=photo.source.name)
@@ -313,14 +260,6 @@ class Morpher:
         return wanted is not None and not wanted.keys() <= ready.faces.keys()
 
 
-def _layer(face: Aligned, crop: Float | None, grey: bool, neutral: bool) -> Layer:
-    pixels = _grey(face.image.pixels) if grey else face.image.pixels
-    if crop is None:
-        return make_layer(pixels, face.points, None if neutral else face.matrix)
-    points = face.points @ crop[:, :2].T + crop[:, 2]
-    return make_layer(pixels, points, chained(inverse(crop), face.matrix))
-
-
 def _skip(photo: ImageSource, skip: SkipPhoto) -> Skip:
     return Skip(photo.name, skip.reason, skip.value, str(skip))
 
@@ -340,10 +279,3 @@ def _told(face: Aligned, photo: LabelledPhoto | None) -> dict[str, Any]:
 
 def _rounded(values: Float, digits: int) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(v), digits) for v in row) for row in values)
-
-
-def _grey(pixels: UInt8) -> UInt8:
-    """(H, W); where the channels are the same already, any of them."""
-    if (pixels == pixels[..., :1]).all():
-        return np.ascontiguousarray(pixels[..., 0])
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
