@@ -35,6 +35,8 @@ def _setting(name: str, default: Any, kind: Any, text: str, **more: Any) -> Any:
 SETTINGS = (
     _setting("--space", "linear", click.Choice(("linear", "gaussian")),
              "The plane: directions of classes, or a Gaussian for each."),
+    _setting("--start", "random", click.Choice(("random", "circumplex")),
+             "Where classes begin in it; circumplex: in the order of valence and arousal."),
     _setting("--size", 128, COUNT, "Side of the pictures.", metavar="PX"),
     _setting("--flip/--no-flip", True, None, "Mirror every other picture."),
     _setting("--decay", 100_000, SEED, "Steps at the end over which the rate falls to 0."),
@@ -61,7 +63,8 @@ SETTINGS = (
 )  # fmt: skip
 #: Options that mean something in one recipe only.
 PAPER = (
-    "split", "classes", "least", "sample_every", "tensorboard", "space", "size", "flip", "decay",
+    "split", "classes", "least", "sample_every", "tensorboard", "space", "start", "size", "flip",
+    "decay",
     "n_critic", "conv_dim", "blocks", "critic_dim", "critic_layers", "random", "noise", "cycle",
     "lambda_class", "lambda_rec", "lambda_gp", "lambda_code", "lambda_strength", "lambda_mean",
     "rate", "ema", "dtype",

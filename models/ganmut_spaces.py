@@ -34,6 +34,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from synth.affect import EXPRESSIONS
 from synth.errors import UsageError
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Codes",
     "GaussianSpace",
     "LinearSpace",
+    "around",
     "condition_maps",
     "make_space",
 ]
@@ -104,6 +106,11 @@ class LinearSpace(nn.Module):
         super().__init__()
         bound = 1e-4 / math.sqrt(2)
         self.axes = nn.Parameter(torch.empty(classes - 1, 2).uniform_(-bound, bound))
+
+    @torch.no_grad()
+    def place(self, vectors: Tensor) -> None:
+        """Begin at (classes - 1, 2) unit vectors instead of random ones."""
+        self.axes.copy_(vectors)
 
     def directions(self) -> Tensor:
         """(classes - 1, 2) unit vectors."""
@@ -181,6 +188,11 @@ class GaussianSpace(nn.Module):
         self.mu = nn.Parameter(torch.empty(classes, 2).uniform_(-bound, bound))
         self.spread = nn.Parameter(torch.ones(classes, 2))
         self.turn = nn.Parameter(torch.zeros(classes))
+
+    @torch.no_grad()
+    def place(self, vectors: Tensor, radius: float = 0.6) -> None:
+        """Begin with neutral at the origin, the others `radius` along (classes - 1, 2) vectors."""
+        self.mu.copy_(torch.atanh(radius * torch.cat([vectors.new_zeros(1, 2), vectors])))
 
     def means(self) -> Tensor:
         """(classes, 2), inside the square."""
@@ -278,6 +290,18 @@ def make_space(kind: str, classes: Sequence[str]) -> LinearSpace | GaussianSpace
     if kind not in SPACES:
         raise UsageError(f"space: expected one of {', '.join(SPACES)}, got {kind!r}")
     return SPACES[kind](len(classes))
+
+
+def around(classes: Sequence[str]) -> Tensor:
+    """(classes - 1, 2) unit vectors, evenly spread, in the classes' order on the circumplex.
+
+    The first class is neutral; the one that lies next behind pleasant is put at its own
+    angle, so that the plane resembles the circumplex.
+    """
+    degrees = [math.degrees(EXPRESSIONS[name].angle) % 360 for name in classes[1:]]
+    ranks = np.argsort(np.argsort(degrees))
+    turns = np.radians(min(degrees) + ranks * 360 / len(degrees))
+    return torch.from_numpy(np.stack([np.cos(turns), np.sin(turns)], 1).astype(np.float32))
 
 
 def _like(tensor: Tensor, array: Any) -> Tensor:

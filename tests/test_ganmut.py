@@ -26,7 +26,13 @@ from synth.models.ganmut import (
     save_generator,
 )
 from synth.models.ganmut_public import LICENCE
-from synth.models.ganmut_spaces import GaussianSpace, LinearSpace, condition_maps, make_space
+from synth.models.ganmut_spaces import (
+    GaussianSpace,
+    LinearSpace,
+    around,
+    condition_maps,
+    make_space,
+)
 from synth.models.weights import save_weights
 
 TINY = GeneratorConfig("linear", ("neutral", "happiness", "anger"), conv_dim=4, blocks=1, size=16)
@@ -211,6 +217,20 @@ def test_polar_codes_of_the_gaussian_space_go_from_neutral_to_the_means(gaussian
         assert radius == pytest.approx(np.linalg.norm(mean - means[0]))
     ring = np.array([gaussian.polar_code(theta, 1) for theta in range(360)])
     assert np.abs(ring).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["linear", "gaussian"])
+def test_classes_can_begin_in_the_order_of_the_circumplex(kind):
+    polar = pytest.importorskip("synth.models.polar")
+    space = make_space(kind, CLASSES)
+    space.place(around(CLASSES))
+    directions = dict(zip(CLASSES[1:], space.angles(), strict=True))
+    assert directions["happiness"] == pytest.approx(math.degrees(math.atan2(0.15, 0.92)), abs=1e-3)
+    assert np.allclose(np.diff(sorted(directions.values())), 60, atol=1e-3)
+    assert len(polar.PolarSpace(directions).anchors) == 6  # all of them, so --va is exact
+    if isinstance(space, GaussianSpace):
+        assert torch.equal(space.means()[0], torch.zeros(2))
+        assert space.radii() == pytest.approx([0.6] * 6, rel=1e-4)
 
 
 def test_there_are_two_spaces():

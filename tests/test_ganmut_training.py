@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -365,3 +366,23 @@ def test_tensorboard_is_asked_for_by_name(pictures, tmp_path, monkeypatch):
     with pytest.raises(DependencyError, match=r"synth-affect\[tensorboard\]"):
         run_ganmut(pictures, tmp_path / "run", SMALL, least=1, tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_told_the_losses(pictures, tmp_path, monkeypatch):
+    told = []
+
+    class Writer:
+        def __init__(self, folder):
+            assert folder == str(tmp_path / "run" / "tensorboard")
+
+        def add_scalar(self, name, value, step):
+            told.append((name, value, step))
+
+    modules = __import__("sys").modules
+    monkeypatch.setitem(modules, "tensorboard", ModuleType("tensorboard"))
+    stand_in = ModuleType("torch.utils.tensorboard")
+    stand_in.SummaryWriter = Writer
+    monkeypatch.setitem(modules, "torch.utils.tensorboard", stand_in)
+    run = run_ganmut(pictures, tmp_path / "run", SMALL, least=1, device="cpu", tensorboard=True)
+    assert {step for _, _, step in told} == {1, 2, 3, 4, 5, 6}
+    assert dict((name, value) for name, value, step in told if step == 6) == run.losses

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from synth.errors import UsageError
 from synth.models import ganmut_losses as losses
 from synth.models.ganmut import Discriminator, Generator, GeneratorConfig, save_generator
-from synth.models.ganmut_spaces import Codes
+from synth.models.ganmut_spaces import Codes, around
 from synth.models.tensors import to_pixels, to_tensor
 from synth.training.ganmut_data import LabelledPicture, PictureFeed, order
 from synth.training.ganmut_settings import GanmutSettings
@@ -79,6 +79,8 @@ class GanmutTraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(s.seed)
             self.generator = Generator(config).to(device)
+            if s.start == "circumplex":
+                self.generator.space.place(around(classes))
             self.critic = Discriminator(len(classes), s.size, s.critic_dim, s.critic_layers)
             self.critic = self.critic.to(device)
         self.mean = copy.deepcopy(self.generator) if s.ema else self.generator

@@ -8,11 +8,13 @@ from synth.errors import UsageError
 from synth.models.ganmut import UNSTATED
 from synth.models.ganmut_spaces import SPACES
 
-__all__ = ["CYCLES", "DTYPES", "GanmutSettings"]
+__all__ = ["CYCLES", "DTYPES", "STARTS", "GanmutSettings"]
 
 DTYPES = ("fp32", "bf16")
 #: Where the code comes from with which a fake is edited back.
 CYCLES = ("class", "guess")
+#: Where classes lie in the plane when a training begins.
+STARTS = ("random", "circumplex")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class GanmutSettings:
     Attributes
     ----------
     space : {"linear", "gaussian"}
+    start : {"random", "circumplex"}
+        Where classes lie at first; they are learned from there. Random, as the authors
+        have it, leaves them in any order around the plane; ``--va`` then reaches only a
+        part of them exactly (`synth.models.polar`). Circumplex, ours, begins in the order
+        of valence and arousal, evenly spread.
     iterations : int
         Steps of the critic.
     decay : int
@@ -75,6 +82,7 @@ class GanmutSettings:
     """
 
     space: str = "linear"
+    start: str = "random"
     iterations: int = 2_000_000
     decay: int = 100_000
     batch: int = 16
@@ -103,7 +111,8 @@ class GanmutSettings:
     def __post_init__(self) -> None:
         if self.lambda_class is None:
             object.__setattr__(self, "lambda_class", 2.0 if self.space == "gaussian" else 1.0)
-        for name, known in (("space", tuple(SPACES)), ("cycle", CYCLES), ("dtype", DTYPES)):
+        choices = {"space": tuple(SPACES), "start": STARTS, "cycle": CYCLES, "dtype": DTYPES}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(
                     f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
