@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,8 +29,8 @@ def run(ctx: click.Context, options: dict[str, Any], overwrite: bool) -> int:
     from synth.editing.ranges import code_tags
 
     targets, maker = wanted_edits(ctx), make_editor(options)
-    tables, made_by = _tables(ctx, options, maker), cast(Any, maker)
-    return runner.run(options, tables, targets, made_by, overwrite, code_tags(targets), COLUMNS)
+    tables = _tables(ctx, options, maker)
+    return runner.run(options, tables, targets, maker, overwrite, code_tags(targets), COLUMNS)
 
 
 def dry(ctx: click.Context, options: dict[str, Any], overwrite: bool) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from synth.batch import Job, Output, Plan, generate_files
+from synth.batch import Job, Plan
 from synth.cli.config import plain
+from synth.cli.runner import carry_out
 from synth.errors import UsageError
 from synth.morphing.people import read_people
 from synth.morphing.photos import Morpher, targets_of
@@ -52,27 +53,11 @@ class PeoplePlan(Plan):
 
 def run(options: dict[str, Any], overwrite: bool) -> int:
     """Make the sets, print the summary; the exit code."""
-    from synth.cli.progress import Tally, follow, interruptible
-
     plan, maker = _plan(options)
     tables = _tables(options, maker)
-    output = Output(options["output"], options["format"], options["quality"])
-    sources = {source.name: source.path for source in plan.chosen}
-    maker.preload()
-    check_output(output.root, tables, overwrite)
-    forget_changed(output.root, maker.people)
-    tally = Tally()
-    with (
-        interruptible() as stop,
-        RunWriter(output.root, tables, sources, overwrite, MorphRecord.COLUMNS) as writer,
-    ):
-        already = len(writer)
-        total = sum(len(job.targets) for job in plan.jobs(writer))
-        events = generate_files(maker, plan, output, writer, options["workers"], stop)
-        follow(events, total, tally)
-        interrupted = stop()
-    click.echo(tally.summary(output.root, already, interrupted), err=True)
-    return 130 if interrupted else 3 if tally.skipped else 0
+    check_output(options["output"], tables, overwrite)
+    forget_changed(options["output"], maker.people)
+    return carry_out(options, tables, plan, maker, overwrite, MorphRecord.COLUMNS)
 
 
 def dry(options: dict[str, Any], overwrite: bool) -> None:

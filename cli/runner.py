@@ -10,12 +10,10 @@ import click
 from synth.errors import UsageError
 
 if TYPE_CHECKING:
-    from synth.batch import Plan
-    from synth.pipeline import Generator
+    from synth.batch import Maker, Plan
     from synth.targets import Target
-    from synth.translation.photos import PhotoTranslator
 
-__all__ = ["dry", "run"]
+__all__ = ["carry_out", "dry", "run"]
 
 Tables = dict[str, dict[str, Any]]
 
@@ -54,7 +52,7 @@ def run(
     options: dict[str, Any],
     tables: Tables,
     targets: tuple[Target, ...],
-    maker: Generator | PhotoTranslator,
+    maker: Maker,
     overwrite: bool,
     tags: tuple[str, ...] = (),
     columns: tuple[str, ...] = (),
@@ -66,24 +64,41 @@ def run(
     options, tables : dict
         Of the command, and for ``run.toml``.
     targets : tuple of Target
-    maker : Generator or PhotoTranslator
+    maker : Maker
+        `synth.pipeline.Generator` or another route.
     overwrite : bool
     tags : tuple of str
         Ends of the file names, see `synth.batch.Plan`.
     columns : tuple of str
         Of ``metadata.csv``, where they are not those of `Record`.
     """
-    from synth.batch import Output, generate_files
-    from synth.cli.progress import Tally, follow, interruptible
-    from synth.records import RunWriter
     from synth.types import Record
 
     plan = _plan(options, targets, tags)
+    columns = columns or (Record.FRAME_COLUMNS if targets[0].moment else Record.COLUMNS)
+    code = carry_out(options, tables, plan, maker, overwrite, columns)
+    if options.get("video") and code != 130:
+        _videos(options["output"], targets)
+    return code
+
+
+def carry_out(
+    options: dict[str, Any],
+    tables: Tables,
+    plan: Plan,
+    maker: Maker,
+    overwrite: bool,
+    columns: tuple[str, ...],
+) -> int:
+    """Make the pictures of a plan, print the summary; the exit code."""
+    from synth.batch import Output, generate_files
+    from synth.cli.progress import Tally, follow, interruptible
+    from synth.records import RunWriter
+
     output = Output(options["output"], options["format"], options["quality"])
     sources = {source.name: source.path for source in plan.chosen}
     maker.preload()
     tally = Tally()
-    columns = columns or (Record.FRAME_COLUMNS if targets[0].moment else Record.COLUMNS)
     with (
         interruptible() as stop,
         RunWriter(output.root, tables, sources, overwrite, columns) as writer,
@@ -93,8 +108,6 @@ def run(
         events = generate_files(maker, plan, output, writer, options["workers"], stop)
         follow(events, total, tally)
         interrupted = stop()
-    if options.get("video") and not interrupted:
-        _videos(output.root, targets)
     click.echo(tally.summary(output.root, already, interrupted), err=True)
     return 130 if interrupted else 3 if tally.skipped else 0
 

@@ -84,6 +84,10 @@ class Maker(Protocol):
         """``"all"`` where a photo may give several pictures for one target."""
         ...
 
+    def preload(self) -> None:
+        """Load everything now, so that what is missing is said before the first photo."""
+        ...
+
     def run(
         self, photos: Iterable[ImageSource], targets: Iterable[Target]
     ) -> Iterator[Made | Skip]:

@@ -19,10 +19,12 @@ from numpy.typing import DTypeLike, NDArray
 from synth.errors import ShapeError
 
 __all__ = [
+    "COLOURED",
     "REC601",
     "REC709",
     "WHITE",
     "LabStatistics",
+    "chroma",
     "delta_e_2000",
     "from_linear",
     "from_uint8",
@@ -129,6 +131,11 @@ def lab_to_srgb(lab: Floats) -> Floats:
     return from_linear(lab_to_xyz(lab) @ TO_RGB.T.astype(lab.dtype))
 
 
+#: Mean distance of red, green and blue from their mean, grey levels, from which a
+#: picture counts as coloured: grey JPEGs stay below 0.5, photos of faces above 2.8.
+COLOURED = 1.5
+
+
 @dataclass(frozen=True)
 class LabStatistics:
     """Mean and standard deviation of L, a and b over a region.
@@ -226,6 +233,13 @@ def transfer_lab(
         lab = srgb_to_lab(pixels[top : top + rows], dtype)
         out[top : top + rows] = to_uint8(lab_to_srgb(match_lab(lab, own, wanted)))
     return out
+
+
+def chroma(pixels: UInt8) -> float:
+    """How coloured a picture (H, W, 3) is: mean distance of its channels from their mean."""
+    values = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
+    values = values.astype(np.float32)
+    return float(np.abs(values - values.mean(2, keepdims=True)).mean())
 
 
 def to_grey(pixels: UInt8) -> UInt8:

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 
 from synth.batch import Output, Plan, generate_files
 from synth.cli import cli
-from synth.color import to_grey
+from synth.color import chroma, to_grey
 from synth.errors import AssetError, UsageError
 from synth.images import ImageSource, encode_image, find_images, load_image, read_record
 from synth.pipeline import Generator
 from synth.records import RunWriter, Skip
 from synth.targets import Target
 from synth.translation import get_translator
-from synth.translation.photos import PhotoTranslator, TranslatedRecord, chroma, translate_faces
+from synth.translation.photos import PhotoTranslator, TranslatedRecord, translate_faces
 from synth.types import VA, Landmarks
 
 TARGETS = (Target(VA(0.0, 0.0), 0), Target(VA(0.6, 0.3), 1))

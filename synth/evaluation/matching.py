@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.color import COLOURED, chroma
 from synth.errors import SkipPhoto, UsageError
 from synth.evaluation.concordance import name_key
 from synth.images import find_images, load_image
-from synth.translation.photos import COLOURED, chroma
 
 __all__ = ["Match", "list_pictures", "match_pictures", "read_grey", "read_people"]
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.acceptance import landmark_pose
+from synth.color import COLOURED, chroma
 from synth.crops import similarity
-from synth.errors import REASONS, SkipPhoto
+from synth.errors import SkipPhoto
 from synth.morphing.mesh import least_area, make_mesh, untangled
 from synth.types import FaceImage, Landmarks, inter_ocular
 
@@ -36,17 +37,6 @@ Float = NDArray[np.float64]
 
 #: Corners of the eyes, bridge and base of the nose.
 STABLE = (36, 39, 42, 45, 27, 28, 29, 33)
-#: Mean distance of the channels from their mean, grey levels, from which a photo is coloured.
-COLOURED = 1.5
-#: What to call a reason where the package has no code for it.
-SUBSTITUTES = {
-    "NO_NEUTRAL": "NOT_NEUTRAL",
-    "NO_APEX": "NOT_NEUTRAL",
-    "NO_PLACE": "NOT_NEUTRAL",
-    "MISALIGNED": "POSE",
-    "FOLDED": "FIT_FAILED",
-    "OTHER_PERSON": "POSE",
-}
 
 
 @dataclass(frozen=True)
@@ -104,16 +94,13 @@ class Aligned:
 
 
 def reject(reason: str, message: str, value: float | None = None) -> SkipPhoto:
-    """The error for a photo that cannot be morphed; `reason` as in `SUBSTITUTES`."""
-    known = reason if reason in REASONS else SUBSTITUTES[reason]
-    return SkipPhoto(known, message, None if value is None else round(value, 4))
+    """The error for a photo that cannot be morphed."""
+    return SkipPhoto(reason, message, None if value is None else round(value, 4))
 
 
 def coloured(image: FaceImage) -> bool:
     """Whether a photo is coloured, and not grey or near infrared."""
-    step = max(1, image.height // 256), max(1, image.width // 256)
-    values = image.pixels[:: step[0], :: step[1]].astype(np.float32)
-    return float(np.abs(values - values.mean(2, keepdims=True)).mean()) > COLOURED
+    return chroma(image.pixels) > COLOURED
 
 
 def neutral_face(image: FaceImage, landmarks: Landmarks) -> Aligned:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.color import to_grey
+from synth.color import COLOURED, chroma, to_grey
 from synth.errors import AssetError, DependencyError, SkipPhoto, UsageError
 from synth.images import ImageSource, load_image, read_record
 from synth.landmarks import Detector, get_detector
@@ -32,12 +32,9 @@ from synth.translation import (
 from synth.types import FaceImage, Landmarks, Record
 from synth.versions import installed
 
-__all__ = ["PhotoTranslator", "Translated", "TranslatedRecord", "chroma"]
+__all__ = ["PhotoTranslator", "Translated", "TranslatedRecord"]
 
 UInt8 = NDArray[np.uint8]
-#: Mean distance of red, green and blue from their mean, grey levels, from which a
-#: picture counts as coloured: grey JPEGs stay below 0.5, photos of faces above 2.8.
-COLOURED = 1.5
 #: A face's own translation reaches this far beyond its landmarks, in eye distances.
 REACH = 0.9
 
@@ -102,13 +99,6 @@ class Translated:
     image: UInt8
     record: TranslatedRecord
     alpha: UInt8 | None = None
-
-
-def chroma(pixels: UInt8) -> float:
-    """How coloured a picture (H, W, 3) is: mean distance of its channels from their mean."""
-    values = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
-    values = values.astype(np.float32)
-    return float(np.abs(values - values.mean(2, keepdims=True)).mean())
 
 
 @dataclass(frozen=True)
