@@ -95,7 +95,7 @@ class Size:
     gan_channels: int = 16
     gan_blocks: int = 3
     gan_batch: int = 1
-    gan_steps: int = 1000
+    gan_steps: int = 3000
     gan_rate: float = 1e-3
 
 
