@@ -11,7 +11,8 @@ What this gives, and what was measured: light skin .6 (measured .55 to .65 [3]_ 
 skin .4 (.35 to .5 [3]_ [4]_); black hair .1, brown .25, blond .5, whose melanin, unlike dyes, still
 absorbs in the near infrared [6]_; irises of any colour about .2, since their melanin is all
 but clear beyond 700 nm [7]_, while the sclera lets through six times more light at 804 nm
-than at 442 nm [8]_ and so reflects less: the contrast of sclera and iris falls.
+than at 442 nm [8]_ and so reflects less: the contrast of sclera and iris falls. The
+ranges are those commonly quoted from the sources; within them values were chosen by eye.
 
 References
 ----------
