@@ -1,0 +1,291 @@
+"""A small network that edits expressions: where to take pixels from, and what a mouth shows.
+
+It predicts motion, shading and the inside of the mouth, not the face: motion and
+shading are applied to the photo at its own resolution (`synth.editing.distilled`), so
+that skin, hair and eyes stay the photo's own. Its outputs vanish with the intensity:
+rho 0 gives the photo back, by construction.
+
+The design is ours. The polar code is GANmut's (d'Apolito et al., CVPR 2021), its way
+into the network feature-wise modulation (Perez et al., "FiLM", AAAI 2018): a constant
+map as in StarGAN would be cancelled by normalisation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from synth.errors import AssetError
+
+__all__ = [
+    "EditorConfig",
+    "EditorNet",
+    "Prediction",
+    "config_json",
+    "load_editor",
+    "sample_flow",
+]
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class EditorConfig:
+    """What decides the network, and how it sees a face.
+
+    Attributes
+    ----------
+    margin : float
+        Side of the square that is cut out, see `synth.editing.paste.square_crop`.
+    view : (x, y, side)
+        The part of the square that the network sees, in shares of the square's side.
+    size : int
+        Pixels of the view that the network gets, a multiple of 16.
+    mouth : (left, top, right, bottom)
+        The part of the view where the inside of a mouth may show: sixteenths of its side.
+    detail : int
+        Pixels of the mouth picture per pixel of the view.
+    width : int
+        Channels at a quarter of the size; twice as many at an eighth.
+    blocks : int
+        Residual blocks at an eighth of the size.
+    """
+
+    margin: float = 2.1
+    view: tuple[float, float, float] = (0.19, 0.29, 0.62)
+    size: int = 128
+    mouth: tuple[int, int, int, int] = (4, 8, 12, 13)
+    detail: int = 3
+    width: int = 48
+    blocks: int = 4
+
+    def mouth_box(self, size: int) -> tuple[int, int, int, int]:
+        """`mouth` in pixels of a view of `size` pixels: left, top, right, bottom."""
+        left, top, right, bottom = (size * edge // 16 for edge in self.mouth)
+        return left, top, right, bottom
+
+
+class Prediction(NamedTuple):
+    """What to do to a view.
+
+    Attributes
+    ----------
+    flow : (B, 2, s/2, s/2)
+        Where a pixel's colour comes from: offset x, y in shares of the view's side.
+    gain : (B, 1, s/2, s/2)
+        Log of the factor on its brightness.
+    mask : (B, 1, d h, d w)
+        Share of the inside of a mouth, 0 to 1; h, w those of the mouth's box.
+    mouth : (B, 3, d h, d w)
+        Its colour in [-1, 1].
+    """
+
+    flow: Tensor
+    gain: Tensor
+    mask: Tensor
+    mouth: Tensor
+
+
+class _Film(nn.Module):
+    """Scale and shift of every channel, from the code's features."""
+
+    def __init__(self, features: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 2 * channels)
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        scale, shift = self.linear(code)[:, :, None, None].chunk(2, 1)
+        return x * (1 + scale) + shift
+
+
+class _Block(nn.Module):
+    """A residual block with the code in its middle."""
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = nn.GroupNorm(8, channels)
+        self.film = _Film(features, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        y = functional.silu(self.film(self.norm(self.first(x)), code))
+        return x + self.second(y)
+
+
+class EditorNet(nn.Module):
+    """Face and code in, `Prediction` out.
+
+    Parameters
+    ----------
+    config : EditorConfig
+    """
+
+    #: Turns per turn of theta that the code is described with.
+    WAVES = 6
+    FEATURES = 96
+
+    def __init__(self, config: EditorConfig = EditorConfig()) -> None:
+        super().__init__()
+        self.config = config
+        c, f = config.width, self.FEATURES
+        self.code = nn.Sequential(
+            nn.Linear(2 * self.WAVES + 2, f), nn.SiLU(), nn.Linear(f, f), nn.SiLU()
+        )
+        self.enter = nn.Sequential(
+            nn.PixelUnshuffle(2), nn.Conv2d(12 + 2, c // 2, 3, padding=1), nn.SiLU()
+        )
+        self.quarter = nn.Sequential(
+            nn.Conv2d(c // 2, c, 3, stride=2, padding=1), nn.GroupNorm(8, c), nn.SiLU()
+        )
+        self.eighth = nn.Sequential(
+            nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.GroupNorm(8, 2 * c), nn.SiLU()
+        )
+        self.inner = nn.ModuleList(_Block(2 * c, f) for _ in range(config.blocks))
+        self.up = nn.Conv2d(2 * c, 4 * c, 1)
+        self.join = nn.Conv2d(2 * c, c, 1)
+        self.outer = nn.ModuleList(_Block(c, f) for _ in range(2))
+        self.flow = nn.Conv2d(c, 2, 3, padding=1)
+        self.gain = nn.Conv2d(c, 4, 3, padding=1)
+        # The mouth: from a quarter of the size to the size, and on to `detail` times it.
+        m = c // 2
+        self.mouth_up = nn.Conv2d(c, 4 * m, 1)
+        self.mouth_half = nn.Conv2d(m + c // 2, m, 3, padding=1)
+        self.mouth_film = _Film(f, m)
+        self.mouth_full = nn.Conv2d(m, 4 * m, 1)
+        self.mouth_in = nn.Conv2d(m + 3, m, 3, padding=1)
+        self.mouth_block = _Block(m, f)
+        self.mouth_last = nn.Conv2d(m, m, 3, padding=1)
+        self.mouth_out = nn.Conv2d(m, 4 * config.detail**2, 3, padding=1)
+        for last in (self.flow, self.gain, self.mouth_out):
+            nn.init.normal_(last.weight, std=0.005)
+            nn.init.zeros_(last.bias)
+        nn.init.constant_(self.mouth_out.bias[: config.detail**2], -0.4)  # begins shut
+
+    def features(self, theta: Tensor, rho: Tensor) -> Tensor:
+        """(B, 2 WAVES + 2) of the code: waves over theta that grow with rho, and rho."""
+        angles = theta[:, None] * torch.arange(1, self.WAVES + 1, device=theta.device)
+        waves = torch.cat([angles.cos(), angles.sin()], 1) * rho[:, None]
+        return torch.cat([waves, rho[:, None], rho[:, None] ** 2], 1)
+
+    def forward(self, view: Tensor, theta: Tensor, rho: Tensor) -> Prediction:
+        """What to do to the views.
+
+        Parameters
+        ----------
+        view : (B, 3, size, size) float32 in [-1, 1]
+        theta : (B,) float32
+            Radians.
+        rho : (B,) float32
+            0 to 1.
+        """
+        code = self.code(self.features(theta, rho))
+        half = self.enter[0](view)
+        half = self.enter[2](self.enter[1](torch.cat([half, _places(half)], 1)))
+        quarter = self.quarter(half)
+        x = self.eighth(quarter)
+        for block in self.inner:
+            x = block(x, code)
+        x = functional.pixel_shuffle(self.up(x), 2)
+        x = self.join(torch.cat([x, quarter], 1))
+        for block in self.outer:
+            x = block(x, code)
+        x = functional.silu(x)
+        share = rho[:, None, None, None].float()
+        flow = functional.interpolate(
+            self.flow(x).float(), scale_factor=2, mode="bicubic", align_corners=False
+        )
+        gain = functional.pixel_shuffle(self.gain(x).float(), 2)
+        mask, mouth = self._mouth(x, half, view, code, rho)
+        return Prediction(flow * share, gain * share, mask, mouth)
+
+    def _mouth(
+        self, x: Tensor, half: Tensor, view: Tensor, code: Tensor, rho: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        y = functional.pixel_shuffle(self.mouth_up(self._cut(x)), 2)
+        y = self.mouth_half(torch.cat([y, self._cut(half)], 1))
+        y = functional.silu(self.mouth_film(y, code))
+        y = functional.pixel_shuffle(self.mouth_full(y), 2)
+        y = functional.silu(self.mouth_in(torch.cat([y, self._cut(view)], 1)))
+        y = functional.silu(self.mouth_last(self.mouth_block(y, code)))
+        out = functional.pixel_shuffle(self.mouth_out(y).float(), self.config.detail)
+        # Full strength of the mask from a tenth of the intensity on; none at 0.
+        share = (10 * rho.float()).clamp(max=1)[:, None, None, None]
+        return torch.sigmoid(8 * out[:, :1]) * share, torch.tanh(4 * out[:, 1:])
+
+    def _cut(self, x: Tensor) -> Tensor:
+        left, top, right, bottom = self.config.mouth_box(x.shape[-1])
+        return x[:, :, top:bottom, left:right]
+
+
+def _places(x: Tensor) -> Tensor:
+    """(B, 2, h, w) where each pixel is, -1 to 1 from edge to edge: x, y."""
+    height, width = x.shape[-2:]
+    rows = (torch.arange(height, device=x.device, dtype=x.dtype) + 0.5) / height * 2 - 1
+    columns = (torch.arange(width, device=x.device, dtype=x.dtype) + 0.5) / width * 2 - 1
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    return grid[None].expand(len(x), -1, -1, -1)
+
+
+def sample_flow(view: Tensor, flow: Tensor) -> Tensor:
+    """The views with their pixels moved.
+
+    Parameters
+    ----------
+    view : (B, C, H, W)
+    flow : (B, 2, H, W)
+        Offset to where the colour comes from, in shares of the side.
+    """
+    where = _places(view).to(flow.dtype) + 2 * flow
+    return functional.grid_sample(
+        view, where.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+    )
+
+
+def load_editor(tensors: Mapping[str, Tensor], meta: Mapping[str, str], name: str) -> EditorNet:
+    """The network of a weights file, for inference in float32.
+
+    Parameters
+    ----------
+    tensors, meta : mapping
+        Of `synth.models.weights.load_weights`.
+    name : str
+        Of the file, for messages.
+
+    Raises
+    ------
+    AssetError
+        If the file holds another architecture, or its metadata do not make one.
+    """
+    try:
+        given = json.loads(meta["config"])
+        config = EditorConfig(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        )
+        net = EditorNet(config)
+        net.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
+        short = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise AssetError(
+            f"weights: expected those of a distilled editor, got {name}, which do not fit "
+            f"({short}); name a file that `synth train ganmut --recipe distill` wrote"
+        ) from None
+    return net.eval().requires_grad_(False)
+
+
+def _read_config(text: str) -> EditorConfig:
+    given: dict[str, Any] = json.loads(text)
+    return EditorConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+
+
+def config_json(config: EditorConfig) -> str:
+    """The configuration as it is kept in a weights file."""
+    return json.dumps(asdict(config))

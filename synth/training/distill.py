@@ -1,0 +1,299 @@
+"""An editor distilled from the 3DMM route: paired, and small enough for a CPU.
+
+GANmut learns from unpaired photos in millions of steps of a large network; the 3DMM
+route makes any number of pairs, so that a small network needs only minutes
+(`synth.training.distill_pairs`). What it learns is the 3DMM route's own way of
+changing faces: it inherits its limits and is no independent second method.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synth.errors import UsageError
+from synth.models.editor import EditorConfig, EditorNet, config_json
+from synth.models.tensors import to_pixels
+from synth.models.weights import save_weights
+from synth.settings import torch_device
+from synth.training.distill_losses import Batch, compose, distill_losses
+from synth.training.distill_pairs import DIRECTIONS, Pairs, make_pairs
+from synth.training.grids import draw_grid
+from synth.training.loop import TrainingRun, train
+
+__all__ = ["DistillSettings", "DistillTraining", "run_distill"]
+
+Tensor = Any
+#: Weight of every term of `distill_losses`.
+WEIGHTS = {"flow": 40.0, "gain": 4.0, "mask": 1.0, "mouth": 2.0, "edges": 6.0, "picture": 4.0}
+#: Standard deviations of log gamma, log exposure and each channel's log gain.
+TONE = (0.18, 0.15, 0.05)
+#: Degrees around contempt, a one-sided expression, that are not mirrored.
+ONE_SIDED = 30.0
+#: The run's cache of pairs; removed when the run is finished.
+CACHE = ".pairs.npz"
+EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """What decides a training.
+
+    Attributes
+    ----------
+    iterations, batch : int
+    each : int
+        Pairs made of every photo.
+    rate : float
+        Learning rate of Adam: reached over the first 100 iterations, and falling to a
+        twentieth over the last 40 %.
+    ema : float
+        Decay of the running mean of the weights, which is what is shown and exported.
+    width, blocks : int
+        Of the network, see `synth.models.editor.EditorConfig`.
+    dtype : {"fp32", "bf16"}
+    seed : int
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+
+    iterations: int = 3000
+    batch: int = 16
+    each: int = 64
+    rate: float = 1.5e-3
+    ema: float = 0.995
+    width: int = 48
+    blocks: int = 4
+    dtype: str = "bf16"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch", "each", "blocks"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if self.width < 16 or self.width % 16:
+            raise UsageError(f"width: expected a multiple of 16, got {self.width}")
+        if not self.rate > 0:
+            raise UsageError(f"rate: expected a learning rate above 0, got {self.rate}")
+        if not 0 <= self.ema < 1:
+            raise UsageError(f"ema: expected a decay from 0 to below 1, got {self.ema}")
+        if self.dtype not in ("fp32", "bf16"):
+            raise UsageError(f"dtype: expected fp32 or bf16, got {self.dtype!r}")
+
+    def rate_at(self, iteration: int) -> float:
+        """Learning rate of an iteration."""
+        left = 1 - iteration / self.iterations
+        fall = 0.05 + 0.95 * min(1.0, left / 0.4)
+        return self.rate * min(1.0, (iteration + 1) / 100) * fall
+
+
+class DistillTraining:
+    """The network with its pairs; a `synth.training.loop.Trainable`.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    settings : DistillSettings
+    device : str
+    shown : Pairs, optional
+        For the sample sheets, best of people that are not trained on; `pairs` without.
+    note : str
+        Where the photos come from; goes into the weights as their licence.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        settings: DistillSettings,
+        device: str = "cpu",
+        shown: Pairs | None = None,
+        note: str = "",
+    ) -> None:
+        self.pairs, self.settings, self.device, self.note = pairs, settings, device, note
+        self.config = EditorConfig(width=settings.width, blocks=settings.blocks)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.net = EditorNet(self.config).to(device)
+        self.mean = copy.deepcopy(self.net).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.net.parameters(), settings.rate, (0.9, 0.99))
+        self.rng = np.random.default_rng([settings.seed, 2])
+        shown = shown or pairs
+        strong = np.flatnonzero(shown.code[:, 1] > 0.7)
+        chosen = strong if len(strong) >= EXAMPLES else np.arange(len(shown))
+        places = np.linspace(0, len(chosen) - 1, min(EXAMPLES, len(chosen))).round().astype(int)
+        self.shown = draw_batch(shown, chosen[places], None).on(device)
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One batch."""
+        s = self.settings
+        for group in self.optimiser.param_groups:
+            group["lr"] = s.rate_at(iteration)
+        rows = self.rng.choice(len(self.pairs), s.batch, replace=len(self.pairs) < s.batch)
+        batch = draw_batch(self.pairs, np.sort(rows), self.rng).on(self.device)
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=s.dtype == "bf16"):
+            made = self.net(batch.source, batch.theta, batch.rho)
+        made = type(made)(*(x.float() for x in made))
+        losses = distill_losses(made, batch, self.config)
+        self.optimiser.zero_grad()
+        sum(WEIGHTS[name] * loss for name, loss in losses.items()).backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimiser.step()
+        decay = min(s.ema, (iteration + 1) / (iteration + 10))
+        with torch.no_grad():
+            for old, new in zip(self.mean.parameters(), self.net.parameters(), strict=True):
+                old.lerp_(new, 1 - decay)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Networks, optimiser and the generator of the data."""
+        return {
+            "net": self.net.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a `state`."""
+        self.net.load_state_dict(state["net"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rng.bit_generator.state = state["rng"]
+
+    @torch.no_grad()
+    def samples(self) -> NDArray[np.uint8]:
+        """Before, as the teacher does it, and as the network does: one row a pair."""
+        made = self.mean(self.shown.source, self.shown.theta, self.shown.rho)
+        edited = compose(self.shown.source, made, self.config)
+        columns = [to_pixels(x) for x in (self.shown.source, self.shown.target, edited)]
+        return draw_grid(list(zip(*columns, strict=True)), ("photo", "3DMM", "editor"))
+
+    def export(self, folder: Path) -> None:
+        """Write ``editor.safetensors``, in 16 bits."""
+        save_weights(
+            folder / "editor.safetensors",
+            {name: tensor.half() for name, tensor in self.mean.state_dict().items()},
+            "editor",
+            config=config_json(self.config),
+            directions=json.dumps(DIRECTIONS),
+            licence=self.note,
+        )
+
+
+# --------------------------------------------------------------------------- batches
+def draw_batch(pairs: Pairs, rows: NDArray[np.int64], rng: np.random.Generator | None) -> Batch:
+    """Pairs as tensors, mirrored and in another light at random; as they are without `rng`."""
+    tone = _tone(len(rows), rng)
+    mouth = pairs.mouth[rows]
+    parts = {
+        "source": _relit(pairs.source[rows], tone),
+        "target": _relit(pairs.target[rows], tone),
+        "flow": np.moveaxis(pairs.flow[rows].astype(np.float32), -1, 1),
+        "known": pairs.known[rows][:, None].astype(np.float32),
+        "gain": pairs.gain[rows][:, None].astype(np.float32) * tone[0][:, None, None, None],
+        "mouth": _relit(mouth[..., :3], tone),
+        "share": mouth[..., 3][:, None].astype(np.float32) / 255,
+    }
+    code = pairs.code[rows]
+    if rng is not None:
+        sided = np.abs((code[:, 0] - DIRECTIONS["contempt"] + 180) % 360 - 180) < ONE_SIDED
+        flip = (rng.random(len(rows)) < 0.5) & ~sided
+        for value in parts.values():
+            value[flip] = value[flip][..., ::-1]
+        parts["flow"][flip, 0] *= -1
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in parts.items()}
+    theta = torch.from_numpy(np.radians(code[:, 0]).astype(np.float32))
+    return Batch(**tensors, theta=theta, rho=torch.from_numpy(code[:, 1].copy()))
+
+
+def _tone(count: int, rng: np.random.Generator | None) -> tuple[NDArray[np.float32], ...]:
+    """(B,) gamma and (B, 3) factors."""
+    if rng is None:
+        return np.ones(count, np.float32), np.ones((count, 3), np.float32)
+    gamma = np.exp(rng.normal(0, TONE[0], count))
+    factor = np.exp(rng.normal(0, TONE[1], (count, 1)) + rng.normal(0, TONE[2], (count, 3)))
+    return gamma.astype(np.float32), factor.astype(np.float32)
+
+
+def _relit(pixels: NDArray[np.uint8], tone: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
+    """(B, 3, h, w) in [-1, 1]."""
+    gamma, factor = (t.reshape(len(pixels), 1, 1, -1) for t in tone)
+    curve = np.linspace(0, 1, 256, dtype=np.float32)[None, :, None]
+    table = np.minimum(curve ** gamma[:, 0] * factor[:, 0], 1.0)  # (B, 256, 3)
+    light = np.stack([
+        np.stack([table[i, :, c][pixels[i, ..., c]] for c in range(3)]) for i in range(len(pixels))
+    ])  # fmt: skip
+    return np.asarray(2 * light - 1, np.float32)
+
+
+# ------------------------------------------------------------------------------- run
+def run_distill(
+    photos: Sequence[str | Path],
+    output: Path,
+    settings: DistillSettings = DistillSettings(),
+    *,
+    held_out: Sequence[str] = (),
+    device: str = "auto",
+    note: str = "",
+    save_every: int = 500,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> TrainingRun:
+    """Distil an editor in the run folder `output`, or go on with the run there.
+
+    Parameters
+    ----------
+    photos : sequence of str or Path
+        Neutral photos: folders, files, globs or ``.txt`` lists. Those that cannot be
+        used (no face, not neutral) are left out.
+    output : Path
+        Run folder, see `synth.training.loop`; ``weights/editor.safetensors`` is what
+        ``synth edit --weights`` takes. The pairs wait in it, hidden, until it is finished.
+    settings : DistillSettings
+    held_out : sequence of str
+        Stems of photos that are not trained on.
+    device : {"auto", "cpu", "cuda"}
+    note : str
+        Where the photos come from; goes into the weights as their licence.
+    save_every, stop, progress
+        See `synth.training.loop.train`.
+
+    Raises
+    ------
+    UsageError, AssetError, SynthError
+        If no photo can be used, or see `train`.
+    """
+    inputs = [str(photo) for photo in photos]
+    cache = Path(output) / CACHE
+    if cache.is_file():
+        pairs = Pairs.load(cache)
+    else:
+        pairs, _ = make_pairs(inputs, EditorConfig(), settings.each, settings.seed, held_out)
+        if Path(output).is_dir() or not Path(output).exists():
+            Path(output).mkdir(parents=True, exist_ok=True)
+            pairs.save(cache)
+    training = DistillTraining(pairs, settings, torch_device(device), note=note)
+    digest = hashlib.sha256(pairs.code.tobytes() + pairs.source[::97].tobytes()).hexdigest()[:16]
+    described = {**dataclasses.asdict(settings), "pairs": len(pairs), "data": digest, "note": note}
+    done = train(
+        training, Path(output), settings.iterations, described, save_every=save_every,
+        sample_every=save_every, log_every=max(1, min(50, math.ceil(settings.iterations / 20))),
+        stop=stop, progress=progress,
+    )  # fmt: skip
+    if done.finished:
+        cache.unlink(missing_ok=True)
+    return done
