@@ -31,6 +31,7 @@ COMMANDS = [
     "train",
     "train cyclegan",
     "train sde",
+    "train ganmut",
     "evaluate",
     "evaluate translation",
     "experiment",
