@@ -18,10 +18,11 @@ QUIET = CameraSettings(noise=0)
 
 
 @pytest.fixture(scope="module")
-def weights(root) -> dict[str, Path]:
+def weights() -> dict[str, Path]:
     from synth import assets
 
-    return {to: assets.path(f"light_{to}") for to in ("nir", "vis")}
+    folder = Path(assets.__file__).parent / "translation"
+    return {to: folder / f"light_{to}.safetensors" for to in ("nir", "vis")}
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +207,20 @@ def test_visible_has_skin_colours(weights, translated, face):
         x, y = np.rint((points[2] + points[48]) / 2).astype(int)
         red, green, blue = vis[y - 8 : y + 8, x - 8 : x + 8].reshape(-1, 3).mean(0)
         assert red > green > blue
+
+
+def test_lips_are_never_brighter_than_cheeks():
+    from synth.translation.light_frame import LIPS, hold_lips
+
+    points = _regular_points() * 0.48 - [16, 16]
+    target = np.full((160, 160), 0.5, np.float32)
+    mouth = points[48:60].mean(0).round().astype(int)
+    lips = np.s_[mouth[1] + 3, mouth[0]]
+    assert (hold_lips(target * 0.8, points)[:40] == target[:40] * 0.8).all()
+    target[mouth[1] - 6 : mouth[1] + 7, mouth[0] - 14 : mouth[0] + 15] = 0.7
+    held = hold_lips(target, points)
+    assert held[lips] == pytest.approx(0.5 * LIPS, abs=0.06)
+    assert (held[:40] == target[:40]).all()
 
 
 # ------------------------------------------------------------------------- bad input

@@ -25,7 +25,7 @@ from synth.landmarks import get_detector
 from synth.pipeline import Generator
 from synth.records import Skip
 from synth.targets import Target
-from synth.translation.light import crop_matrix
+from synth.translation.light_frame import crop_matrix
 from synth.types import FaceImage, inter_ocular
 
 __all__ = ["FaceSet", "Views", "face_mask", "find_faces", "generated_faces", "person_of"]

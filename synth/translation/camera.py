@@ -41,7 +41,7 @@ class CameraSettings:
     flat: float = 0.02
     lens: float = 0.004
     halo: float = 0.012
-    sharpen: float = 1.0
+    sharpen: float = 1.1
     noise: float = 0.5
 
 

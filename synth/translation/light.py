@@ -10,8 +10,8 @@ border is seen. The camera does what the real ones of the training pictures do: 
 smooths skin, keeps edges and has a little noise. Without landmarks the tone curve and
 the camera serve the whole picture.
 
-Towards the visible the network's colours are taken and the photo's own light and dark
-are kept; the tone of the skin cannot be seen in the near infrared and is an option.
+Towards the visible the slow part of the network's colours is laid over the picture's own
+light and dark; the tone of the skin cannot be seen in the near infrared and is an option.
 """
 
 from __future__ import annotations
@@ -25,27 +25,30 @@ from numpy.typing import NDArray
 from synth import assets
 from synth.errors import ShapeError, UsageError
 from synth.translation.camera import CameraSettings, camera
+from synth.translation.light_frame import (
+    crop_matrix,
+    cut_crop,
+    face_window,
+    hold_lips,
+    moved,
+    reach,
+    smooth_step,
+)
 from synth.translation.light_runtime import load_network
 from synth.translation.upsampling import apply_model, linear_model
 from synth.types import inter_ocular
 
-__all__ = ["LightTranslator", "crop_matrix", "tone_curve"]
+__all__ = ["LightTranslator", "tone_curve"]
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 
-#: Side of the aligned crop, the outer eye corners' distance in it, their height in it.
-CROP_PX, FACE_PX, EYE_ROW = 160, 48.0, 0.42
 #: Share of R, G and B in the grey picture that the curve starts from.
 MIXTURE = np.array([0.55, 0.35, 0.10], np.float32)
 #: ``lift + range * x ** power``: dark things reflect more in the near infrared, walls far
 #: behind the face get less of the camera's own light.
 LIFT, RANGE, POWER = 0.14, 0.70, 0.8
-#: How far the forehead reaches above the brows; the network's result fades out between
-#: these distances from the face (all in outer eye distances), and over this many pixels
-#: of the crop's border.
-FOREHEAD, NEAR, FADE = 0.42, (0.15, 0.85), 12
 #: The lamp beside the lens lights the face; what is further off gets less of its light:
 #: where that begins and ends, in outer eye distances from the face's middle, and the
 #: share that is lost.
@@ -59,6 +62,9 @@ RADIUS, RIDGE = 2, 4e-4
 #: Contrast of what is too flat for the linear model to tell, as a share of the photo's.
 KEPT = 0.6
 CAMERA = CameraSettings()
+#: Towards the visible: contrast as a multiple of the picture's, the blur that separates
+#: slow from fast colours, pixels of the crop, and where colours fade out, as `NEAR`.
+SLOPES, SLOW, HEAD = (0.8, 1.5), 2.0, (0.02, 0.3)
 #: Faces below this distance of the eyes are refused, pixels.
 SMALLEST = 4.0
 
@@ -87,18 +93,6 @@ def _guard(crop: Float32, window: Float32) -> float:
 def _untoned(grey: Float32) -> Float32:
     """Inverse of `tone_curve`."""
     return np.asarray(np.clip((grey - LIFT) / RANGE, 0, 1) ** (1 / POWER), np.float32)
-
-
-def crop_matrix(points: Float) -> Float:
-    """(2, 3) matrix from picture pixels to the aligned crop.
-
-    The eyes' centres lie on one row, the outer eye corners `FACE_PX` apart.
-    """
-    right, left = points[36:42].mean(0), points[42:48].mean(0)
-    along = (left - right) / max(float(np.linalg.norm(left - right)), 1e-9)
-    turn = FACE_PX / inter_ocular(points) * np.array([[along[0], along[1]], [-along[1], along[0]]])
-    place = np.array([(CROP_PX - 1) / 2, EYE_ROW * CROP_PX])
-    return np.column_stack([turn, place - turn @ ((right + left) / 2)])
 
 
 class LightTranslator:
@@ -168,10 +162,11 @@ class LightTranslator:
         unit = _unit(points, picture.shape[:2])
         if points is not None:
             matrix = crop_matrix(points)
-            window = _window(_moved(points, matrix))
-            crop = _cut(colours, matrix)
+            window = face_window(moved(points, matrix))
+            crop = cut_crop(colours, matrix)
             known = np.clip(crop * _guard(crop, window), 0, 1)
             target = self._network(known.transpose(2, 0, 1)[None])[0, 0]
+            target = hold_lips(target, moved(points, matrix))
             model = linear_model(crop, target - KEPT * (crop @ MIXTURE), RADIUS, RIDGE)
             model[..., :3] += KEPT * MIXTURE
             _lay_over(light, colours, model, window, matrix)
@@ -181,19 +176,50 @@ class LightTranslator:
 
     def _to_vis(self, picture: UInt8, points: Float | None) -> UInt8:
         grey = np.asarray(picture / np.float32(255), np.float32)
-        colours = np.repeat(_untoned(grey)[..., None], 3, 2)
-        if points is not None:
+        if points is None:
+            colours = np.repeat(_untoned(grey)[..., None], 3, 2)
+        else:
             tone = self._own_tone if self.tone is None else np.array(self.tone, np.float32) / 255
             matrix = crop_matrix(points)
-            crop = _cut(grey, matrix)
-            window = _window(_moved(points, matrix))
-            targets = self._network(crop[None, None], np.asarray(tone, np.float32)[None])[0]
-            for channel, target in enumerate(targets):
-                model = linear_model(crop[..., None], target, RADIUS, RIDGE)
-                part = np.ascontiguousarray(colours[..., channel])
-                _lay_over(part, grey[..., None], model, window, matrix)
-                colours[..., channel] = part
+            crop = cut_crop(grey, matrix)
+            made = self._network(crop[None, None], np.asarray(tone, np.float32)[None])[0]
+            window = face_window(moved(points, matrix), HEAD)
+            slope, offset = _line(crop, made.mean(0), window)
+            light = np.float32(slope) * grey + np.float32(offset)
+            colours = light[..., None] + _colours(made, crop, window, matrix, grey.shape)
         return np.asarray(np.rint(255 * np.clip(colours, 0, 1)), np.uint8)
+
+
+def _line(crop: Float32, light: Float32, window: Float32) -> tuple[float, float]:
+    """Slope and offset from the crop's face to the network's.
+
+    Light and dark stay the picture's own; what the network says of them in detail holds
+    for faces of its own making only.
+    """
+    inside = window > 0.99
+    if not inside.any():
+        return 1.0, 0.0
+    known, wanted = crop[inside], light[inside]
+    slope = float(np.cov(known, wanted)[0, 1] / max(float(known.var()), 1e-5))
+    slope = min(max(slope, SLOPES[0]), SLOPES[1])
+    return slope, float(wanted.mean()) - slope * float(known.mean())
+
+
+def _colours(
+    made: Float32, crop: Float32, window: Float32, matrix: Float, shape: tuple[int, ...]
+) -> Float32:
+    """(H, W, 3) the slow part of the network's colours, up to the edges of the head."""
+    weight = cv2.GaussianBlur(window, (0, 0), SLOW) + 1e-3
+    edges = linear_model(crop[..., None], window, 6, 1e-3)
+    share = window * np.clip(apply_model(edges, crop[..., None]), 0, 1)
+    slow = [
+        share * cv2.GaussianBlur((channel - made.mean(0)) * window, (0, 0), SLOW) / weight
+        for channel in made
+    ]
+    placed = cv2.warpAffine(
+        np.stack(slow, -1), cv2.invertAffineTransform(matrix), (shape[1], shape[0])
+    )
+    return np.asarray(placed, np.float32)
 
 
 def _checked(pixels: UInt8, points: Float | None, to: str) -> tuple[UInt8, Float | None]:
@@ -224,26 +250,11 @@ def _unit(points: Float | None, shape: tuple[int, ...]) -> float:
     return min(shape) / 4.0 if points is None else inter_ocular(points)
 
 
-def _moved(points: Float, matrix: Float) -> Float:
-    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float64)
-
-
-def _cut(picture: Float32, matrix: Float) -> Float32:
-    """The aligned crop (160, 160[, C]); the picture's border is repeated outside it."""
-    scale = float(np.hypot(*matrix[0, :2]))
-    if scale < 1:  # blur to the new Nyquist before sampling
-        picture = cv2.GaussianBlur(picture, (0, 0), max(0.05, 0.45 * (1 / scale**2 - 1) ** 0.5))
-    crop = cv2.warpAffine(
-        picture, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.clip(np.asarray(crop, np.float32), 0, 1)
-
-
 def _lay_over(
     below: Float32, guide: Float32, model: Float32, window: Float32, matrix: Float
 ) -> None:
     """Replace `below` by the model of the guide, as far as the crop's window says."""
-    box = _reach(matrix, below.shape)
+    box = reach(matrix, below.shape)
     if box is None:
         return
     left, top, right, bottom = box
@@ -262,38 +273,4 @@ def _lamp(points: Float, shape: tuple[int, ...]) -> Float32:
     x = (np.arange(shape[1], dtype=np.float32) - np.float32(middle[0])) / np.float32(unit)
     y = (np.arange(shape[0], dtype=np.float32) - np.float32(middle[1])) / np.float32(unit)
     far = np.hypot(x[None], y[:, None])
-    return 1 - np.float32(LOST) * _smooth((far - LAMP[0]) / (LAMP[1] - LAMP[0]))
-
-
-def _reach(matrix: Float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom of the crop in the picture; None where they do not meet."""
-    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64) * (CROP_PX - 1)
-    inverse = cv2.invertAffineTransform(matrix)
-    placed = corners @ inverse[:, :2].T + inverse[:, 2]
-    low = np.clip(np.floor(placed.min(0)), 0, (shape[1], shape[0])).astype(int)
-    high = np.clip(np.ceil(placed.max(0)) + 1, 0, (shape[1], shape[0])).astype(int)
-    if (high <= low).any():
-        return None
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
-
-
-def _window(points: Float) -> Float32:
-    """(160, 160) 1 on the face, falling smoothly to 0 around it and at the crop's border.
-
-    `points` (68, 2) are in pixels of the crop.
-    """
-    up = points[27] - points[8]
-    forehead = points[17:27] + FOREHEAD * FACE_PX * up / max(float(np.linalg.norm(up)), 1e-9)
-    hull = cv2.convexHull(np.rint(np.vstack([points, forehead])).astype(np.int32))
-    outside = np.full((CROP_PX, CROP_PX), 255, np.uint8)
-    cv2.fillConvexPoly(outside, hull, 0)
-    distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5) / FACE_PX
-    border = np.minimum(np.arange(CROP_PX), np.arange(CROP_PX)[::-1]) / FADE
-    near = 1 - (distance - NEAR[0]) / (NEAR[1] - NEAR[0])
-    return _smooth(near) * np.outer(_smooth(border), _smooth(border))
-
-
-def _smooth(x: NDArray[np.floating]) -> Float32:
-    """0 below 0, 1 above 1, without a corner in between."""
-    x = np.clip(x, 0, 1)
-    return np.asarray(x * x * (3 - 2 * x), np.float32)
+    return 1 - np.float32(LOST) * smooth_step((far - LAMP[0]) / (LAMP[1] - LAMP[0]))
