@@ -22,8 +22,8 @@ from skimage.exposure import match_histograms
 from threadpoolctl import threadpool_limits
 
 from synth import assets
-from synth.evaluation.domain import told_apart
 from synth.color import to_grey, to_rgb
+from synth.evaluation.domain import told_apart
 from synth.evaluation.faces import AlignedFace, align, find_face, sharpness
 from synth.evaluation.features import domain_features
 from synth.images import find_images, load_image

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from synth.cli import cli  # noqa: E402
+from synth.color import to_grey  # noqa: E402
 from synth.errors import AssetError, ShapeError, SkipPhoto, UsageError  # noqa: E402
 from synth.images import encode_image  # noqa: E402
 from synth.landmarks import get_detector  # noqa: E402
@@ -16,7 +17,6 @@ from synth.models import nfer  # noqa: E402
 from synth.models.unet import HeatmapNet, NetConfig, ScoreNet  # noqa: E402
 from synth.translation import TranslatorOptions, get_translator  # noqa: E402
 from synth.translation.aligned import TEMPLATE, aligned_crop, face_weight  # noqa: E402
-from synth.translation.apply import grey  # noqa: E402
 from synth.translation.sde import SDETranslator  # noqa: E402
 from synth.types import inter_ocular  # noqa: E402
 
@@ -74,7 +74,7 @@ def test_a_network_that_makes_grey_changes_nothing(portrait, points, weights, mo
     """Luminance is a linear function of colour: carried back it is the photo's own."""
     translator = carried_by(weights, monkeypatch, grey)
     made = translator(portrait.pixels, points)
-    plain = grey(portrait.pixels)
+    plain = to_grey(portrait.pixels)
     assert made.shape == plain.shape and made.dtype == np.uint8
     difference = np.abs(made.astype(int) - plain)
     weight = face_weight(points, aligned_crop(portrait.pixels, points, SIZE)[2], SIZE, plain.shape)
@@ -84,8 +84,8 @@ def test_a_network_that_makes_grey_changes_nothing(portrait, points, weights, mo
 
 def test_tones_change_and_detail_stays(portrait, points, weights, monkeypatch):
     """Twice as pale: the face's mean follows, the photo's fine detail is kept."""
-    translator = carried_by(weights, monkeypatch, lambda crop: 128 + grey(crop) // 2)
-    made, plain = translator(portrait.pixels, points), grey(portrait.pixels)
+    translator = carried_by(weights, monkeypatch, lambda crop: 128 + to_grey(crop) // 2)
+    made, plain = translator(portrait.pixels, points), to_grey(portrait.pixels)
     low, high = points[36:48].min(0).astype(int), points[48:60].max(0).astype(int)
     box = slice(low[1], high[1]), slice(low[0], high[0])
     wanted = 128 + plain[box] / 2
@@ -124,7 +124,7 @@ def test_odd_sizes_and_a_face_at_the_border(portrait, points, weights):
 
 def test_from_nir_to_vis(portrait, points, tmp_path):
     translator = SDETranslator(write_nets(tmp_path, "vis"), "vis", steps=2)
-    made = translator(grey(portrait.pixels), points)
+    made = translator(to_grey(portrait.pixels), points)
     assert made.shape == portrait.pixels.shape
     with pytest.raises(ShapeError, match="pixels"):
         translator(portrait.pixels, points)
@@ -147,7 +147,7 @@ def test_bad_use_is_named(portrait, points, weights, tmp_path):
     with pytest.raises(SkipPhoto, match="landmarks"):
         translator(portrait.pixels, None)
     with pytest.raises(ShapeError, match="nir"):
-        translator(grey(portrait.pixels), points)
+        translator(to_grey(portrait.pixels), points)
 
 
 def test_it_is_in_the_table_of_methods(weights):
@@ -161,7 +161,7 @@ def set_of_pairs(portrait, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     small = portrait.pixels[::2, ::2]
     for name, pixels in {"a": small, "b": small[:, ::-1]}.items():
-        for spectrum, shown in (("vis", pixels), ("nir", np.repeat(grey(pixels)[..., None], 3, 2))):
+        for spectrum, shown in (("vis", pixels), ("nir", np.repeat(to_grey(pixels)[..., None], 3, 2))):
             (folder / spectrum).mkdir(exist_ok=True)
             data = encode_image(np.ascontiguousarray(shown), "png")
             (folder / spectrum / f"{name}.png").write_bytes(data)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.color import to_grey
 from synth.corpora import CorpusImage, check_pairs
 from synth.errors import SkipPhoto, UsageError
 from synth.images import load_image
 from synth.landmarks import Detector
 from synth.translation.aligned import aligned_crop
-from synth.translation.apply import grey
 from synth.types import FaceImage
 
 __all__ = ["AlignedPairs", "aligned_pairs"]
@@ -98,7 +98,7 @@ def _pair(
             raise SkipPhoto("NO_FACE", f"{nir.name}: expected a face, got none")
         nir_points = vis_points
     seen, vis_points, _ = aligned_crop(vis.pixels, vis_points, size)
-    dark, nir_points, _ = aligned_crop(grey(nir.pixels), nir_points, size)
+    dark, nir_points, _ = aligned_crop(to_grey(nir.pixels), nir_points, size)
     return seen, dark, nir_points if to == "nir" else vis_points
 
 

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth import assets
+from synth.color import to_grey
 from synth.errors import AssetError, ShapeError, SkipPhoto, UsageError
 from synth.optional import require
 from synth.translation.aligned import aligned_crop, face_weight
-from synth.translation.apply import grey
 from synth.translation.upsampling import apply_model, linear_model
 
 __all__ = ["SDETranslator"]
@@ -150,7 +150,7 @@ class SDETranslator:
         crop, crop_points, matrix = aligned_crop(pixels, points, size)
         made = self._translate(crop, crop_points, seed)
         carried = _carried(pixels, crop, made, matrix)
-        plain = grey(pixels)[..., None] if colour else np.repeat(pixels[..., None], 3, 2)
+        plain = to_grey(pixels)[..., None] if colour else np.repeat(pixels[..., None], 3, 2)
         weight = face_weight(points, matrix, size, pixels.shape[:2])[..., None]
         found = np.round(plain + weight * (carried * 255.0 - plain)).clip(0, 255).astype(np.uint8)
         return found[..., 0] if colour else found
@@ -187,5 +187,5 @@ def _carried(pixels: UInt8, crop: UInt8, made: UInt8, matrix: Float) -> Float32:
 
 
 def _unit(pixels: UInt8) -> Float32:
-    values = pixels.astype(np.float32) / 255
+    values = pixels.astype(np.float32) / np.float32(255)
     return values if values.ndim == 3 else values[..., None]
