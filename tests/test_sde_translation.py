@@ -9,7 +9,7 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from synth.cli import cli  # noqa: E402
-from synth.color import to_grey  # noqa: E402
+from synth.color import to_grey, to_rgb  # noqa: E402
 from synth.errors import AssetError, ShapeError, SkipPhoto, UsageError  # noqa: E402
 from synth.images import encode_image  # noqa: E402
 from synth.landmarks import get_detector  # noqa: E402
@@ -72,7 +72,7 @@ def carried_by(weights, monkeypatch, change):
 
 def test_a_network_that_makes_grey_changes_nothing(portrait, points, weights, monkeypatch):
     """Luminance is a linear function of colour: carried back it is the photo's own."""
-    translator = carried_by(weights, monkeypatch, grey)
+    translator = carried_by(weights, monkeypatch, to_grey)
     made = translator(portrait.pixels, points)
     plain = to_grey(portrait.pixels)
     assert made.shape == plain.shape and made.dtype == np.uint8
@@ -161,7 +161,7 @@ def set_of_pairs(portrait, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     small = portrait.pixels[::2, ::2]
     for name, pixels in {"a": small, "b": small[:, ::-1]}.items():
-        for spectrum, shown in (("vis", pixels), ("nir", np.repeat(to_grey(pixels)[..., None], 3, 2))):
+        for spectrum, shown in (("vis", pixels), ("nir", to_rgb(to_grey(pixels)))):
             (folder / spectrum).mkdir(exist_ok=True)
             data = encode_image(np.ascontiguousarray(shown), "png")
             (folder / spectrum / f"{name}.png").write_bytes(data)
