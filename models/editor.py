@@ -24,15 +24,21 @@ from torch.nn import functional
 from synth.errors import AssetError
 
 __all__ = [
+    "Basis",
     "EditorConfig",
     "EditorNet",
     "Prediction",
+    "code_features",
     "config_json",
     "load_editor",
     "sample_flow",
 ]
 
 Tensor = Any
+#: The code is described with up to so many waves per turn of theta.
+WAVES = 6
+#: Numbers that describe a code, and channels they are brought to.
+FEATURES, INNER = 3 * (2 * WAVES + 1), 96
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,11 @@ class EditorConfig:
     ----------
     margin : float
         Side of the square that is cut out, see `synth.editing.paste.square_crop`.
-    view : (x, y, side)
-        The part of the square that the network sees, in shares of the square's side.
+    fade : (x, top, bottom)
+        Widths over which edits fade out towards the square's sides, in shares of its own.
     size : int
-        Pixels of the view that the network gets, a multiple of 16.
+        Pixels of the view that the network gets, a multiple of 16: the plane of
+        `synth.editing.alignment`, in which all faces lie over the mean face.
     mouth : (left, top, right, bottom)
         The part of the view where the inside of a mouth may show: sixteenths of its side.
     detail : int
@@ -55,15 +62,18 @@ class EditorConfig:
         Channels at a quarter of the size; twice as many at an eighth.
     blocks : int
         Residual blocks at an eighth of the size.
+    components : (motion, shading, mouth)
+        Principal components.
     """
 
     margin: float = 2.1
-    view: tuple[float, float, float] = (0.19, 0.29, 0.62)
+    fade: tuple[float, float, float] = (0.19, 0.25, 0.09)
     size: int = 128
-    mouth: tuple[int, int, int, int] = (4, 8, 12, 13)
+    mouth: tuple[int, int, int, int] = (5, 8, 11, 13)
     detail: int = 3
     width: int = 48
     blocks: int = 4
+    components: tuple[int, int, int] = (32, 24, 24)
 
     def mouth_box(self, size: int) -> tuple[int, int, int, int]:
         """`mouth` in pixels of a view of `size` pixels: left, top, right, bottom."""
@@ -78,7 +88,7 @@ class Prediction(NamedTuple):
     ----------
     flow : (B, 2, s/2, s/2)
         Where a pixel's colour comes from: offset x, y in shares of the view's side.
-    gain : (B, 1, s/2, s/2)
+    gain : (B, 1, s, s)
         Log of the factor on its brightness.
     mask : (B, 1, d h, d w)
         Share of the inside of a mouth, 0 to 1; h, w those of the mouth's box.
@@ -121,6 +131,45 @@ class _Block(nn.Module):
         return x + self.second(y)
 
 
+class Basis(nn.Module):
+    """Pictures as sums of components, whose coefficients follow the code.
+
+    Fixed while the network is trained; `synth.training.distill_basis` fits it.
+
+    Attributes
+    ----------
+    pictures : (K, C, H, W)
+        Components.
+    weights : (K, F)
+        Coefficients for the features of the code, see `code_features`.
+    """
+
+    def __init__(self, count: int, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.register_buffer("pictures", torch.zeros(count, *shape))
+        self.register_buffer("weights", torch.zeros(count, FEATURES))
+
+    def forward(self, features: Tensor, more: Tensor) -> Tensor:
+        """(B, C, H, W) the sum, `more` (B, K) added to the coefficients."""
+        with torch.autocast(features.device.type, enabled=False):  # sums that nearly cancel
+            coefficients = features @ self.weights.T + more.float()
+            return torch.einsum("bk,kchw->bchw", coefficients, self.pictures)
+
+
+def code_features(theta: Tensor, rho: Tensor) -> Tensor:
+    """(B, FEATURES) a constant and waves over theta, each also times rho and rho squared.
+
+    Parameters
+    ----------
+    theta, rho : (B,) float32
+        Radians, 0 to 1.
+    """
+    angles = theta[:, None] * torch.arange(WAVES + 1, device=theta.device)
+    waves = torch.cat([angles.cos(), angles[:, 1:].sin()], 1)
+    rho = rho[:, None]
+    return torch.cat([waves, waves * rho, waves * rho**2], 1)
+
+
 class EditorNet(nn.Module):
     """Face and code in, `Prediction` out.
 
@@ -129,17 +178,12 @@ class EditorNet(nn.Module):
     config : EditorConfig
     """
 
-    #: Turns per turn of theta that the code is described with.
-    WAVES = 6
-    FEATURES = 96
-
     def __init__(self, config: EditorConfig = EditorConfig()) -> None:
         super().__init__()
         self.config = config
-        c, f = config.width, self.FEATURES
-        self.code = nn.Sequential(
-            nn.Linear(2 * self.WAVES + 2, f), nn.SiLU(), nn.Linear(f, f), nn.SiLU()
-        )
+        c, f = config.width, INNER
+        self.register_buffer("shape", torch.zeros(68, 2))  # landmarks of the mean face
+        self.code = nn.Sequential(nn.Linear(FEATURES, f), nn.SiLU(), nn.Linear(f, f), nn.SiLU())
         self.enter = nn.Sequential(
             nn.PixelUnshuffle(2), nn.Conv2d(12 + 2, c // 2, 3, padding=1), nn.SiLU()
         )
@@ -154,27 +198,29 @@ class EditorNet(nn.Module):
         self.join = nn.Conv2d(2 * c, c, 1)
         self.outer = nn.ModuleList(_Block(c, f) for _ in range(2))
         self.flow = nn.Conv2d(c, 2, 3, padding=1)
-        self.gain = nn.Conv2d(c, 4, 3, padding=1)
+        self.gain = nn.Conv2d(c, 16, 3, padding=1)
+        half, (left, top, right, bottom) = config.size // 2, config.mouth_box(config.size)
+        moving, shades, mouths = config.components
+        self.motion = Basis(moving, (2, half, half))
+        self.shading = Basis(shades, (1, config.size, config.size))
+        self.inside = Basis(mouths, (4, bottom - top, right - left))
+        self.own = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(32 * c, f), nn.SiLU(),
+            nn.Linear(f, moving + shades + mouths),
+        )  # fmt: skip
         # The mouth: from a quarter of the size to the size, and on to `detail` times it.
         m = c // 2
         self.mouth_up = nn.Conv2d(c, 4 * m, 1)
         self.mouth_half = nn.Conv2d(m + c // 2, m, 3, padding=1)
         self.mouth_film = _Film(f, m)
         self.mouth_full = nn.Conv2d(m, 4 * m, 1)
-        self.mouth_in = nn.Conv2d(m + 3, m, 3, padding=1)
+        self.mouth_in = nn.Conv2d(m + 7, m, 3, padding=1)
         self.mouth_block = _Block(m, f)
         self.mouth_last = nn.Conv2d(m, m, 3, padding=1)
         self.mouth_out = nn.Conv2d(m, 4 * config.detail**2, 3, padding=1)
-        for last in (self.flow, self.gain, self.mouth_out):
-            nn.init.normal_(last.weight, std=0.005)
+        for last in (self.flow, self.gain, self.mouth_out, self.own[-1]):
+            nn.init.normal_(last.weight, std=0.002)
             nn.init.zeros_(last.bias)
-        nn.init.constant_(self.mouth_out.bias[: config.detail**2], -0.4)  # begins shut
-
-    def features(self, theta: Tensor, rho: Tensor) -> Tensor:
-        """(B, 2 WAVES + 2) of the code: waves over theta that grow with rho, and rho."""
-        angles = theta[:, None] * torch.arange(1, self.WAVES + 1, device=theta.device)
-        waves = torch.cat([angles.cos(), angles.sin()], 1) * rho[:, None]
-        return torch.cat([waves, rho[:, None], rho[:, None] ** 2], 1)
 
     def forward(self, view: Tensor, theta: Tensor, rho: Tensor) -> Prediction:
         """What to do to the views.
@@ -187,43 +233,58 @@ class EditorNet(nn.Module):
         rho : (B,) float32
             0 to 1.
         """
-        code = self.code(self.features(theta, rho))
+        described = code_features(theta.float(), rho.float())
+        code = self.code(described)
         half = self.enter[0](view)
         half = self.enter[2](self.enter[1](torch.cat([half, _places(half)], 1)))
         quarter = self.quarter(half)
         x = self.eighth(quarter)
         for block in self.inner:
             x = block(x, code)
+        own = self.own(x).float().split(self.config.components, 1)
         x = functional.pixel_shuffle(self.up(x), 2)
         x = self.join(torch.cat([x, quarter], 1))
         for block in self.outer:
             x = block(x, code)
         x = functional.silu(x)
-        share = rho[:, None, None, None].float()
-        flow = functional.interpolate(
-            self.flow(x).float(), scale_factor=2, mode="bicubic", align_corners=False
+        share = rho.float()[:, None, None, None]
+        flow = self.motion(described, own[0]) + functional.interpolate(
+            0.1 * self.flow(x).float(), scale_factor=2, mode="bicubic", align_corners=False
         )
-        gain = functional.pixel_shuffle(self.gain(x).float(), 2)
-        mask, mouth = self._mouth(x, half, view, code, rho)
-        return Prediction(flow * share, gain * share, mask, mouth)
+        gain = functional.pixel_shuffle(0.2 * self.gain(x).float(), 4)
+        gain = self.shading(described, own[1]) + gain
+        flow, gain = flow * share, gain * share
+        inside = self.inside(described, own[2])
+        mask, mouth = self._mouth(x, half, _moved(view, flow), inside, code)
+        # Full strength of the mask from a tenth of the intensity on; none at 0.
+        return Prediction(flow, gain, mask * (10 * share).clamp(max=1), mouth)
 
     def _mouth(
-        self, x: Tensor, half: Tensor, view: Tensor, code: Tensor, rho: Tensor
+        self, x: Tensor, half: Tensor, moved: Tensor, inside: Tensor, code: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Mask and colours: those of the code, corrected by what the moved face shows."""
         y = functional.pixel_shuffle(self.mouth_up(self._cut(x)), 2)
         y = self.mouth_half(torch.cat([y, self._cut(half)], 1))
         y = functional.silu(self.mouth_film(y, code))
         y = functional.pixel_shuffle(self.mouth_full(y), 2)
-        y = functional.silu(self.mouth_in(torch.cat([y, self._cut(view)], 1)))
+        y = functional.silu(self.mouth_in(torch.cat([y, self._cut(moved), inside], 1)))
         y = functional.silu(self.mouth_last(self.mouth_block(y, code)))
         out = functional.pixel_shuffle(self.mouth_out(y).float(), self.config.detail)
-        # Full strength of the mask from a tenth of the intensity on; none at 0.
-        share = (10 * rho.float()).clamp(max=1)[:, None, None, None]
-        return torch.sigmoid(8 * out[:, :1]) * share, torch.tanh(4 * out[:, 1:])
+        base = functional.interpolate(
+            inside, scale_factor=self.config.detail, mode="bilinear", align_corners=False
+        )
+        mask = torch.sigmoid(14 * (base[:, :1] - 0.5) + 8 * out[:, :1])
+        return mask, (base[:, 1:] + 2 * out[:, 1:]).clamp(-1.5, 1.5)
 
     def _cut(self, x: Tensor) -> Tensor:
         left, top, right, bottom = self.config.mouth_box(x.shape[-1])
         return x[:, :, top:bottom, left:right]
+
+
+def _moved(view: Tensor, flow: Tensor) -> Tensor:
+    """The views with flow of half their size applied."""
+    whole = functional.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+    return sample_flow(view.float(), whole)
 
 
 def _places(x: Tensor) -> Tensor:

@@ -18,8 +18,10 @@ from synth.models.editor import EditorConfig, Prediction, sample_flow
 __all__ = ["Batch", "compose", "distill_losses"]
 
 Tensor = Any
-#: Inter-ocular distance (36-45) in sides of the default view, for a loss in its unit.
-EYES_APART = 0.42
+#: Inter-ocular distance (36-45) of the mean face in its plane, for a loss in its unit.
+EYES_APART = 0.46
+#: Motion from here on counts fully, in sides of the view.
+MOVING = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Batch:
     flow : (B, 2, s/2, s/2) float32
     known : (B, 1, s/2, s/2) float32
         0 or 1.
-    gain : (B, 1, s/2, s/2) float32
+    gain : (B, 1, s, s) float32
     mouth : (B, 3, h, w) float32 in [-1, 1]
     share : (B, 1, h, w) float32
         Of the inside of the mouth, 0 to 1.
@@ -57,11 +59,8 @@ class Batch:
 
 def compose(view: Tensor, made: Prediction, config: EditorConfig) -> Tensor:
     """(B, 3, s, s) the edited views, at the network's own size."""
-    flow, gain = (
-        functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        for x in (made.flow, made.gain)
-    )
-    out = (sample_flow(view, flow) + 1) * gain.exp() - 1
+    flow = functional.interpolate(made.flow, scale_factor=2, mode="bilinear", align_corners=False)
+    out = (sample_flow(view, flow) + 1) * made.gain.exp() - 1
     left, top, right, bottom = config.mouth_box(config.size)
     mask, mouth = (functional.avg_pool2d(x, config.detail) for x in (made.mask, made.mouth))
     inner = out[:, :, top:bottom, left:right]
@@ -75,7 +74,7 @@ def distill_losses(made: Prediction, batch: Batch, config: EditorConfig) -> dict
     """The terms by name; their sum, weighted by `synth.training.distill`, is descended.
 
     ``flow``
-        Mean distance, in inter-ocular distances.
+        Mean distance, in inter-ocular distances; what moves counts four times.
     ``gain``
         Of log brightness.
     ``mask``
@@ -89,11 +88,13 @@ def distill_losses(made: Prediction, batch: Batch, config: EditorConfig) -> dict
     ----------
     .. [1] Milletari, Navab & Ahmadi, "V-Net", 3DV 2016.
     """
-    weight = batch.known / batch.known.mean().clamp(min=1e-6)
+    whole = functional.interpolate(batch.known, scale_factor=2, mode="nearest")
+    length = batch.flow.square().sum(1, keepdim=True).sqrt()
+    weight = batch.known * (1 + 3 * (length / MOVING).clamp(max=1))
     away = (made.flow - batch.flow).square().sum(1, keepdim=True).add(1e-8).sqrt()
     losses = {
-        "flow": (weight * away).mean() / EYES_APART,
-        "gain": (weight * (made.gain - batch.gain).abs()).mean(),
+        "flow": (weight * away).sum() / weight.sum() / EYES_APART,
+        "gain": (whole * (made.gain - batch.gain).abs()).sum() / whole.sum(),
         "mask": _mask_loss(made.mask, batch.share),
     }
     inside = functional.max_pool2d(batch.share, 5, 1, 2)
@@ -104,9 +105,8 @@ def distill_losses(made: Prediction, batch: Batch, config: EditorConfig) -> dict
          * (made.mouth.diff(dim=axis) - batch.mouth.diff(dim=axis)).abs()).sum() / (3 * total)
         for axis in (2, 3)
     )  # fmt: skip
-    unknown = functional.interpolate(1 - batch.known, scale_factor=2, mode="nearest")
     picture = (compose(batch.source, made, config) - batch.target).abs()
-    losses["picture"] = ((1 + 3 * unknown) * picture).mean()
+    losses["picture"] = ((4 - 3 * whole) * picture).mean()
     return losses
 
 

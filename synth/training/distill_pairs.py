@@ -16,15 +16,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.editing.paste import RISE
+from synth.editing.alignment import Alignment, mean_shape
 from synth.errors import AssetError, SkipPhoto, UsageError
-from synth.images import find_images, load_image
+from synth.images import ImageSource, find_images
 from synth.models.editor import EditorConfig
 from synth.models.polar import PolarSpace
 from synth.pipeline import Generator
@@ -34,7 +34,7 @@ from synth.render.face import render
 from synth.render.raster import rasterise
 from synth.render.rig import FaceRig
 from synth.render.topology import INTERIOR, LIPS
-from synth.types import FaceImage
+from synth.types import Landmarks
 
 if TYPE_CHECKING:
     from synth.expressions.gallery import Gallery
@@ -65,24 +65,27 @@ NAMED = 0.65
 SEEN = 3
 #: Whose teeth everybody gets.
 TEETH = "synth"
-#: Side of the rig's picture, pixels, and how views are moved about: standard deviations
-#: of log scale, shift (shares of the side), turn (degrees).
-RIG, JITTER = 512, (0.04, 0.015, 3.0)
+#: Side of the rig's picture, pixels.
+RIG = 512
+#: Error given to landmarks, in inter-ocular distances (standard deviation).
+JITTER = 0.004
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """Views of faces before and after, with what lies between.
 
+    All lie in the plane of `synth.editing.alignment`.
+
     Attributes
     ----------
     source, target : (N, s, s, 3) uint8
-        The view of `synth.models.editor.EditorConfig`, s its size.
+        s is the size of `synth.models.editor.EditorConfig`.
     flow : (N, s/2, s/2, 2) float16
         Offset to where a pixel came from, x, y in shares of the view's side.
     known : (N, s/2, s/2) bool
         Where skin is shown that the photo shows, so that flow and gain are known.
-    gain : (N, s/2, s/2) float16
+    gain : (N, s, s) float16
         Log of the factor on the brightness.
     mouth : (N, h, w, 4) uint8
         Colour in the mouth's box and the share of the inside, at the detail of the
@@ -90,6 +93,8 @@ class Pairs:
     code : (N, 2) float32
         Theta in degrees, rho.
     person : (N,) int32
+    shape : (68, 2) float64
+        Landmarks of the mean face.
     """
 
     source: UInt8
@@ -100,6 +105,7 @@ class Pairs:
     mouth: UInt8
     code: Float32
     person: NDArray[np.int32]
+    shape: Float
 
     def __len__(self) -> int:
         return len(self.code)
@@ -225,7 +231,7 @@ def make_pairs(
     each : int
         Pairs of every photo.
     seed : int
-        Of codes and of how the views are moved.
+        Of codes and of the landmarks' errors.
     without : iterable of str
         Stems of files that are left out.
 
@@ -235,96 +241,87 @@ def make_pairs(
         If no photo can be used.
     """
     generator = Generator(crop="face", size=RIG)
-    left_out, names, parts = set(without), list[str](), list[Pairs]()
+    left_out, found = set(without), list[tuple[ImageSource, Landmarks]]()
     for source in find_images(list(inputs)):
-        stem = Path(source.name).stem
-        if stem in left_out:
-            continue
+        if Path(source.name).stem not in left_out:
+            try:
+                found.append((source, generator.faces(source)[1][0]))
+            except SkipPhoto as skip:
+                log.warning("%s: left out (%s)", source.name, skip.reason)
+    shape = mean_shape(np.stack([face.points for _, face in found])) if found else None
+    names, parts = list[str](), list[Pairs]()
+    for source, face in found:
         try:
-            photo = load_image(source.path, name=source.name)
-            rng = np.random.default_rng([seed, len(names)])
-            parts.append(_pairs_of(generator, photo, config, each, rng, len(names)))
-            names.append(stem)
-            log.info("%s: %d pairs", source.name, each)
+            rig = generator.prepare(generator.faces(source)[0], face).rig
         except SkipPhoto as skip:
             log.warning("%s: left out (%s)", source.name, skip.reason)
+            continue
+        rng = np.random.default_rng([seed, len(names)])
+        parts.append(_pairs_of(generator, rig, shape, config, each, rng, len(names)))
+        names.append(Path(source.name).stem)
+        log.info("%s: %d pairs", source.name, each)
     if not parts:
         raise UsageError(f"photos: expected neutral faces, got none in {list(inputs)}")
-    joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Pairs)}
-    return Pairs(**joined), tuple(names)
+    joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in ROWS}
+    return Pairs(**joined, shape=shape), tuple(names)
+
+
+#: Fields of `Pairs` that have a row for every pair.
+ROWS = [f for f in fields(Pairs) if f.name != "shape"]
 
 
 def _pairs_of(
     generator: Generator,
-    photo: FaceImage,
+    rig: FaceRig,
+    shape: Float,
     config: EditorConfig,
     each: int,
     rng: np.random.Generator,
     person: int,
 ) -> Pairs:
-    image, faces = generator.faces(photo)
-    rig = generator.prepare(image, faces[0]).rig
     rig = replace(rig, image=replace(rig.image, sha256=TEETH))
     space, rows = PolarSpace(DIRECTIONS), []
     for _ in range(each):
         code = draw_code(rng)
         weights = teacher_weights(generator.expressions, space, *code)[generator.order]
-        matrix = view_matrix(rig.landmarks.points, config, rng)
-        rows.append((*_pair(rig, weights, matrix, config), np.float32(code), np.int32(person)))
-    return Pairs(*(np.stack(column) for column in zip(*rows, strict=True)))
+        noise = rng.normal(0, JITTER * rig.inter_ocular, (68, 2))
+        align = Alignment(shape, rig.landmarks.points + noise)
+        rows.append((*_pair(rig, weights, align, config), np.float32(code), np.int32(person)))
+    return Pairs(*(np.stack(column) for column in zip(*rows, strict=True)), shape)
 
 
-def view_matrix(
-    points: Float, config: EditorConfig, rng: np.random.Generator | None = None
-) -> Float:
-    """(2, 3) from photo pixels to a view of side 1 with its edges at 0 and 1; moved by `rng`."""
-    low, high = points.min(0), points.max(0)
-    side = config.margin * float((high - low).max())
-    x, y, share = config.view
-    corner = (low + high) / 2 - (0.0, RISE * side) - side / 2 + side * np.array([x, y])
-    middle = corner + side * share / 2
-    scale, turn, shift = 1 / (side * share), 0.0, np.zeros(2)
-    if rng is not None:
-        scale *= math.exp(rng.normal(0, JITTER[0]))
-        shift, turn = rng.normal(0, JITTER[1], 2), math.radians(rng.normal(0, JITTER[2]))
-    rotation = scale * np.array(
-        [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
-    )
-    return np.column_stack([rotation, 0.5 + shift - rotation @ middle])
-
-
-def _pair(rig: FaceRig, weights: Float, matrix: Float, config: EditorConfig) -> tuple[NDArray, ...]:  # type: ignore[type-arg]
+def _pair(
+    rig: FaceRig, weights: Float, align: Alignment, config: EditorConfig
+) -> tuple[NDArray[Any], ...]:
     """Source, target, flow, known, gain and mouth of one view."""
     drawn = render(rig, weights).pixels
     state = deform(rig, weights, rig.fit.camera)
     origin, known = true_flow(rig, state)
     fine, small = config.size * config.detail, config.size
-    to = np.array(matrix) * fine
-    to[:, 2] -= 0.5  # pixel centres
-    before, after = (_view(p, to, fine) for p in (rig.image.pixels, drawn))
-    where = _view(origin, to, fine, cv2.INTER_LINEAR)
-    found = _view(known.astype(np.float32), to, fine, cv2.INTER_LINEAR) > 0.99
-    where = where @ to[:, :2].T.astype(np.float32) + to[:, 2].astype(np.float32)
-    warped = cv2.remap(before, where[..., 0], where[..., 1], cv2.INTER_CUBIC,
-                       borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    here = np.stack(np.meshgrid(np.arange(fine), np.arange(fine)), -1)
+    at = align.view_map(fine)
+    before, after = (_view(p, at) for p in (rig.image.pixels, drawn))
+    where = _view(origin, at, cv2.INTER_LINEAR)
+    found = _view(known.astype(np.float32), at, cv2.INTER_LINEAR) > 0.99
+    warped = _view(rig.image.pixels, where)
     half = (small // 2, small // 2)
-    flow = cv2.resize((where - here) / fine, half, interpolation=cv2.INTER_AREA)
+    came = cv2.resize(where, half, interpolation=cv2.INTER_AREA)
+    centre = (np.stack(np.meshgrid(np.arange(half[0]), np.arange(half[1])), -1) + 0.5) / half[0]
+    flow = align.to_plane(came) - align.to_plane(align.to_photo(centre))
     sure = cv2.resize(found.astype(np.float32), half, interpolation=cv2.INTER_AREA)
-    gain = _log_ratio(after, warped, found, half)
-    share = _view(mouth_share(rig, state), to, fine, cv2.INTER_LINEAR)
+    gain = _log_ratio(after, warped, found, (small, small))
     left, top, right, bottom = config.mouth_box(fine)
-    colours = after[top:bottom, left:right]
-    mouth = np.dstack([colours, np.rint(255 * share[top:bottom, left:right]).astype(np.uint8)])
+    share = _view(mouth_share(rig, state), at[top:bottom, left:right], cv2.INTER_LINEAR)
+    mouth = np.dstack([after[top:bottom, left:right], np.rint(255 * share).astype(np.uint8)])
     source, target = (
         cv2.resize(p, (small, small), interpolation=cv2.INTER_AREA) for p in (before, after)
     )
     return (source, target, flow.astype(np.float16), sure > 0.99, gain.astype(np.float16), mouth)
 
 
-def _view(array: NDArray, matrix: Float, size: int, how: int = cv2.INTER_CUBIC) -> NDArray:  # type: ignore[type-arg]
+def _view(array: NDArray[Any], at: Float32, how: int = cv2.INTER_CUBIC) -> NDArray[Any]:
+    """A picture at pixels `at` (h, w, 2); its border is held."""
     return np.asarray(
-        cv2.warpAffine(array, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        cv2.remap(array, at[..., 0], at[..., 1], how, borderMode=cv2.BORDER_REPLICATE)
     )
 
 
