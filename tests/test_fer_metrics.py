@@ -1,0 +1,192 @@
+"""FER metrics against scikit-learn, values worked by hand and naive loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from synth.errors import ShapeError
+from synth.metrics import agreement, classes, regions
+
+NAMES = ["anger", "fear", "happiness", "neutral"]
+
+
+def some_classes(seed: int, n: int = 300) -> tuple[list[str], list[str]]:
+    rng = np.random.default_rng(seed)
+    target = rng.choice(NAMES, n, p=[0.05, 0.15, 0.3, 0.5])
+    wrong = rng.choice(NAMES, n)
+    return target.tolist(), np.where(rng.random(n) < 0.6, target, wrong).tolist()
+
+
+def some_va(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    target = rng.uniform(-1, 1, (n, 2))
+    return target, 0.6 * target + 0.1 + 0.3 * rng.normal(size=(n, 2))
+
+
+# ------------------------------------------------------------------------------- classes
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_top_k_agrees_with_scikit_learn(k):
+    rng = np.random.default_rng(k)
+    target, scores = rng.integers(0, 8, 500), rng.normal(size=(500, 8))
+    wanted = reference.top_k_accuracy_score(target, scores, k=k, labels=range(8))
+    assert classes.top_k_accuracy(target, scores, range(8), k) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_top_k_ties_go_to_the_class_listed_first():
+    target, scores = ["a", "b", "c", "c"], np.zeros((4, 3))
+    values = [classes.top_k_accuracy(target, scores, "abc", k) for k in (1, 2, 3)]
+    assert values == [0.25, 0.5, 1.0]
+    rng = np.random.default_rng(0)
+    target, scores = rng.integers(0, 4, 200), rng.integers(0, 3, (200, 4))
+    assert classes.top_k_accuracy(target, scores, range(4)) == (scores.argmax(1) == target).mean()
+
+
+@pytest.mark.parametrize(
+    ("target", "scores", "k", "words"),
+    [
+        ([0], np.zeros((2, 3)), 1, r"expected \(1, 3\)"),
+        ([], np.zeros((0, 3)), 1, "N > 0"),
+        ([0], [[0, np.nan, 1]], 1, "1 of 1 rows"),
+        ([0], np.zeros((1, 3)), 4, "k: expected 1 to 3"),
+        ([7], np.zeros((1, 3)), 1, "got 7"),
+    ],
+)
+def test_top_k_refuses(target, scores, k, words):
+    with pytest.raises(ShapeError, match=words):
+        classes.top_k_accuracy(target, scores, range(3), k)
+
+
+def test_margins_agree_with_scikit_learn():
+    target, estimate = some_classes(1)
+    found = classes.confusion_margins(target, estimate, NAMES)
+    precision, recall, f1, _ = reference.precision_recall_fscore_support(
+        target, estimate, labels=NAMES
+    )
+    np.testing.assert_allclose(found.ppv, precision, atol=1e-12)
+    np.testing.assert_allclose(found.tpr, recall, atol=1e-12)
+    np.testing.assert_allclose(found.f1, f1, atol=1e-12)
+    np.testing.assert_allclose(found.shares.sum(1), 1)
+    assert found.n == 300
+    wanted = reference.balanced_accuracy_score(target, estimate)
+    assert classes.mean_diagonal(found.counts) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_margins_are_unknown_where_nothing_was_counted():
+    found = classes.confusion_margins(["a", "a"], ["b", "a"], ["a", "b", "c"])
+    np.testing.assert_array_equal(found.tpr, [0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(found.ppv, [1, 0, np.nan])
+    np.testing.assert_array_equal(found.f1, [2 / 3, 0, np.nan])
+    assert classes.mean_diagonal(found.counts) == 0.5
+    assert math.isnan(classes.mean_diagonal(np.zeros((3, 3))))
+
+
+@pytest.mark.parametrize("case", [some_classes(2), (["a"], ["a"]), (["a"], ["b"]), ("aab", "aaa")])
+def test_measures_of_counts_are_those_of_names(case):
+    target, estimate = map(list, case)
+    counts, _ = agreement.confusion(target, estimate)
+    for name in ("accuracy", "macro_f1", "kappa"):
+        wanted = getattr(agreement, name)(target, estimate)
+        got = classes.FROM_COUNTS[name](counts.astype(float))
+        assert got == pytest.approx(wanted, abs=1e-12, nan_ok=True)
+
+
+def test_down_sampling_is_that_of_pictures():
+    target, estimate = map(np.array, some_classes(3, 400))
+    counts, known = agreement.confusion(target.tolist(), estimate.tolist())
+    each, rng = min((target == name).sum() for name in known), np.random.default_rng(0)
+    values = []
+    for _ in range(400):
+        chosen = np.concatenate(
+            [rng.choice(np.flatnonzero(target == name), each, replace=False) for name in known]
+        )
+        part = target[chosen].tolist(), estimate[chosen].tolist()
+        values.append([agreement.accuracy(*part), agreement.macro_f1(*part)])
+    found = classes.down_sampled(counts, folds=4000)
+    assert (found.each, found.classes, found.folds) == (each, 4, 4000)
+    for name, (mean, deviation) in zip(
+        ("accuracy", "macro_f1"), zip(np.mean(values, 0), np.std(values, 0), strict=True),
+        strict=True,
+    ):  # fmt: skip
+        assert found.mean[name] == pytest.approx(mean, abs=5 * deviation / 20)
+        assert found.deviation[name] == pytest.approx(deviation, rel=0.2)
+    assert found.mean["accuracy"] == pytest.approx(classes.mean_diagonal(counts), abs=5e-3)
+
+
+def test_down_sampling_of_a_balanced_set_changes_nothing():
+    counts = np.array([[7, 3, 0], [0, 0, 0], [4, 0, 6]])
+    found = classes.down_sampled(counts, folds=20)
+    assert found.mean["accuracy"] == pytest.approx(0.65) and found.deviation["accuracy"] < 1e-12
+    assert (found.each, found.classes) == (10, 2)
+    skewed = [[7, 3], [1, 1]]
+    assert classes.down_sampled(skewed).mean == classes.down_sampled(skewed).mean
+    assert classes.down_sampled(skewed).mean != classes.down_sampled(skewed, seed=1).mean
+    for bad in (np.zeros((2, 2)), np.ones((2, 3)), [[-1, 2], [0, 1]]):
+        with pytest.raises(ShapeError, match="counts: expected"):
+            classes.down_sampled(bad)
+
+
+# ------------------------------------------------------------------------------- regions
+@pytest.mark.parametrize("side", [1, 4, 71])
+def test_regions_agree_with_a_naive_loop(side):
+    target, estimate = some_va(4, 400)
+    found = regions.region_rmse(target, estimate, side)
+    cells: dict[tuple[int, int], list[np.ndarray]] = {}
+    for t, e in zip(target, estimate, strict=True):
+        column, row = (min(int((v + 1) / 2 * side), side - 1) for v in t)
+        cells.setdefault((row, column), []).append((t - e) ** 2)
+    assert found.occupied == len(cells) and found.n == 400
+    for (row, column), squares in cells.items():
+        valence, arousal = np.mean(squares, 0)
+        assert found.count[row, column] == len(squares)
+        assert found.valence[row, column] == pytest.approx(math.sqrt(valence) / 2, abs=1e-12)
+        assert found.arousal[row, column] == pytest.approx(math.sqrt(arousal) / 2, abs=1e-12)
+        both = math.sqrt((valence + arousal) / 2) / 2
+        assert found.both[row, column] == pytest.approx(both, abs=1e-12)
+    np.testing.assert_array_equal(np.isnan(found.both), found.count == 0)
+    assert found.mean()["both"] == pytest.approx(np.nanmean(found.both), abs=1e-12)
+
+
+def test_corners_and_neutral_have_their_regions():
+    rows, columns = regions.region_index([[0, 0], [-1, -1], [1, -1], [1, 1], [-1, 1]])
+    assert rows.tolist() == [35, 0, 0, 70, 70] and columns.tolist() == [35, 0, 70, 70, 0]
+    found = regions.region_rmse([[1, 1]], [[-1, -1]])
+    assert found.both[70, 70] == found.valence[70, 70] == 1 and found.occupied == 1
+    assert found.centres[35] == 0 and found.centres[[0, -1]] == pytest.approx([-70 / 71, 70 / 71])
+
+
+def test_no_pictures_have_a_map_of_nothing():
+    found = regions.region_rmse(np.zeros((0, 2)), np.zeros((0, 2)))
+    assert np.isnan(found.both).all() and found.n == 0 and math.isnan(found.mean()["both"])
+    assert len(regions.region_weights(np.zeros((0, 2)))) == 0
+
+
+def test_region_weights_make_regions_equal():
+    target = np.array([[0, 0]] * 9 + [[0.5, 0.5]] * 3 + [[-1, 1]])
+    weights = regions.region_weights(target)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[:9].sum() == pytest.approx(weights[9:12].sum()) == pytest.approx(weights[12])
+    assert regions.region_weights(target, power=0) == pytest.approx(np.ones(13))
+    # The weighted mean square is that of regions, each counting the same.
+    _, estimate = some_va(5, 13)
+    square = (weights * ((target - estimate) ** 2).mean(1)).mean()
+    found = regions.region_rmse(target, estimate)
+    assert square == pytest.approx(np.nanmean((2 * found.both) ** 2), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("target", "estimate", "words"),
+    [
+        ([[0, 1.2]], [[0, 0]], r"in \[-1, 1\], got 1.2"),
+        ([[0, np.nan]], [[0, 0]], "1 of 1 points"),
+        ([[0, 0]], [[0, np.inf]], "1 of 1 points"),
+        ([[0, 0]], [[0, 0], [0, 0]], "expected 1 points"),
+        ([0, 0], [0, 0], r"expected \(N, 2\)"),
+    ],
+)
+def test_regions_refuse(target, estimate, words):
+    with pytest.raises(ShapeError, match=words):
+        regions.region_rmse(target, estimate)
