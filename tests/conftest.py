@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # mapped folders and packaged data included, is what is tested.
 sys.path[:] = [p for p in sys.path if Path(p or os.curdir).resolve() != ROOT]
 os.environ["PYTHONSAFEPATH"] = "1"  # the same for the processes that tests start
+# Small networks are several times slower on two threads that wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
