@@ -1,0 +1,241 @@
+"""Pieces that several readers share: convolutions, inverted residuals, heads, checks.
+
+References
+----------
+.. [1] Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
+.. [2] Howard et al., "Searching for MobileNetV3", ICCV 2019.
+.. [3] Hu, Shen & Sun, "Squeeze-and-Excitation Networks", CVPR 2018.
+.. [4] Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016.
+.. [5] He et al., "Delving Deep into Rectifiers", ICCV 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from synth.errors import ShapeError
+from synth.models.fer.config import FERConfig, FEROutput
+
+__all__ = [
+    "FERNetwork",
+    "Head",
+    "InvertedResidual",
+    "SqueezeExcite",
+    "StochasticDepth",
+    "check_images",
+    "conv_norm",
+    "initialise",
+    "scaled",
+]
+
+Tensor = Any
+Activation = Callable[[], nn.Module]
+
+
+def scaled(channels: float, width: float = 1.0, step: int = 8) -> int:
+    """`channels` times `width`, as the nearest multiple of `step` that is at most 10 % less.
+
+    The rounding of the MobileNet papers' code [1]_.
+    """
+    wanted = channels * width
+    near = max(step, int(wanted + step / 2) // step * step)
+    return near + step if near < 0.9 * wanted else near
+
+
+def conv_norm(
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    act: Activation | None = nn.ReLU,
+    eps: float = 1e-5,
+    momentum: float = 0.1,
+) -> nn.Sequential:
+    """Convolution without bias, padded to keep the size; batch norm; activation, if any."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs, eps=eps, momentum=momentum),
+    ]
+    return nn.Sequential(*layers, *([act()] if act else []))
+
+
+class SqueezeExcite(nn.Module):
+    """Channels scaled by what their means say [3]_.
+
+    Parameters
+    ----------
+    channels, squeezed : int
+    act, gate : callable
+        Make the activations: ReLU and hard sigmoid in MobileNetV3, SiLU and sigmoid in
+        EfficientNet.
+    """
+
+    def __init__(self, channels: int, squeezed: int, act: Activation, gate: Activation) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.excite = nn.Conv2d(squeezed, channels, 1)
+        self.act, self.gate = act(), gate()
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3), keepdim=True)
+        return x * self.gate(self.excite(self.act(self.squeeze(means))))
+
+
+class StochasticDepth(nn.Module):
+    """Zero for a share of the samples while training, the others scaled up for it [4]_."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.share == 0:
+            return x
+        kept = x.new_empty(len(x), *[1] * (x.ndim - 1)).bernoulli_(1 - self.share)
+        return x * kept / (1 - self.share)
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter each channel, narrow without activation; add where sizes agree [1]_.
+
+    Parameters
+    ----------
+    inputs, hidden, outputs : int
+        Channels; no widening layer where `hidden` equals `inputs`.
+    kernel, stride : int
+        Of the depthwise convolution.
+    act : callable
+        Makes the activation.
+    excite : SqueezeExcite, optional
+        Before the narrowing layer [2]_.
+    drop : float
+        Share of samples for which a residual branch is left out in training.
+    eps, momentum : float
+        Of the batch norms.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        act: Activation,
+        excite: SqueezeExcite | None = None,
+        drop: float = 0.0,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        norm = {"eps": eps, "momentum": momentum}
+        layers: list[nn.Module] = []
+        if hidden != inputs:
+            layers.append(conv_norm(inputs, hidden, act=act, **norm))
+        layers.append(conv_norm(hidden, hidden, kernel, stride, hidden, act=act, **norm))
+        if excite is not None:
+            layers.append(excite)
+        layers.append(conv_norm(hidden, outputs, act=None, **norm))
+        self.body = nn.Sequential(*layers)
+        self.residual = stride == 1 and inputs == outputs
+        self.drop = StochasticDepth(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.drop(self.body(x)) if self.residual else self.body(x)
+
+
+class Head(nn.Module):
+    """Valence and arousal through tanh, and logits, from the same features.
+
+    Parameters
+    ----------
+    features : int
+    config : FERConfig
+    """
+
+    def __init__(self, features: int, config: FERConfig) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(config.dropout)
+        self.va = nn.Linear(features, 2) if config.va else None
+        self.logits = nn.Linear(features, len(config.classes)) if config.classes else None
+        for layer in (self.va, self.logits):
+            if layer is not None:  # near 0, where tanh is steep and no class is preferred
+                nn.init.normal_(layer.weight, 0, 0.01)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Tensor, attention: tuple[Tensor, ...] = ()) -> FEROutput:
+        seen = self.drop(features)
+        return FEROutput(
+            va=None if self.va is None else torch.tanh(self.va(seen)),
+            logits=None if self.logits is None else self.logits(seen),
+            features=features,
+            attention=attention,
+        )
+
+
+class FERNetwork(nn.Module):
+    """A backbone that makes features (N, F) of pictures, and the heads that read them.
+
+    Parameters
+    ----------
+    config : FERConfig
+    backbone : Module
+        (N, channels, size, size) -> (N, F)
+    features : int
+        F.
+    """
+
+    def __init__(self, config: FERConfig, backbone: nn.Module, features: int) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        self.head = Head(features, config)
+        initialise(backbone)
+
+    def forward(self, images: Tensor) -> FEROutput:
+        """What it says about `images` (N, channels, size, size), float in [-1, 1].
+
+        Raises
+        ------
+        ShapeError
+            If they have other channels or another size than the configuration says.
+        """
+        check_images(images, self.config)
+        return self.head(self.backbone(images))
+
+
+def check_images(images: Tensor, config: FERConfig) -> None:
+    """Raise unless `images` are what a network of `config` takes.
+
+    Raises
+    ------
+    ShapeError
+    """
+    frame = (config.channels, config.size, config.size)
+    rank = 5 if config.architecture.video else 4
+    if images.ndim != rank or tuple(images.shape[-3:]) != frame:
+        axes = "N, T" if rank == 5 else "N"
+        raise ShapeError(
+            f"images: expected ({axes}, {', '.join(map(str, frame))}), got "
+            f"{tuple(images.shape)}; crop and resize the faces, or build another network"
+        )
+
+
+def initialise(network: nn.Module) -> None:
+    """Draw He's normal weights [5]_ for convolutions and linear layers, biases 0.
+
+    For the depthwise convolutions fan-out counts the layer's channels, as is usual for
+    these networks; a batch norm follows each.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
+            nn.init.zeros_(module.bias)
