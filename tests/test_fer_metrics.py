@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from synth.errors import ShapeError
-from synth.metrics import agreement, classes, regions
+from synth.metrics import agreement, classes, intervals, regions
 
 NAMES = ["anger", "fear", "happiness", "neutral"]
 
@@ -190,3 +190,156 @@ def test_region_weights_make_regions_equal():
 def test_regions_refuse(target, estimate, words):
     with pytest.raises(ShapeError, match=words):
         regions.region_rmse(target, estimate)
+
+
+# ----------------------------------------------------------------------------- intervals
+def naive(measure, target, estimate, subjects, folds, seed):
+    """Values of the draws, one at a time."""
+    people = list(dict.fromkeys(subjects))
+    rng, values = np.random.default_rng(seed), []
+    for _ in range(folds):
+        chosen = [
+            i
+            for person in rng.integers(0, len(people), len(people))
+            for i, name in enumerate(subjects)
+            if name == people[person]
+        ]
+        values.append(measure([target[i] for i in chosen], [estimate[i] for i in chosen]))
+    return np.array(values)
+
+
+def mean_recall(target, estimate):
+    return classes.mean_diagonal(agreement.confusion(target, estimate)[0])
+
+
+MEASURES = {
+    "ccc": agreement.ccc,
+    "ccc_sample": lambda t, e: agreement.ccc(t, e, sample=True),
+    "pcc": agreement.pcc,
+    "mse": lambda t, e: agreement.rmse(t, e) ** 2,
+    "rmse": agreement.rmse,
+    "mae": agreement.mae,
+    "sagr": agreement.sagr,
+    "accuracy": agreement.accuracy,
+    "macro_f1": agreement.macro_f1,
+    "kappa": agreement.kappa,
+    "mean_diagonal": mean_recall,
+}
+
+
+@pytest.mark.parametrize("name", intervals.MEASURES)
+def test_intervals_agree_with_a_naive_bootstrap(name, monkeypatch):
+    if name in classes.FROM_COUNTS:
+        target, estimate = some_classes(6, 60)
+    else:
+        target, estimate = (a[:, 0].tolist() for a in some_va(6, 60))
+    subjects = np.random.default_rng(6).choice(list("abcdefg"), 60).tolist()
+    drawn = naive(MEASURES[name], target, estimate, subjects, 50, 3)
+    low, high = np.quantile(drawn[np.isfinite(drawn)], [0.05, 0.95])
+    value = MEASURES[name](target, estimate)
+    wanted = intervals.Interval(
+        pytest.approx(value, abs=1e-9), pytest.approx(low, abs=1e-9),
+        pytest.approx(high, abs=1e-9), 60, 7, int(np.isnan(drawn).sum()),
+    )  # fmt: skip
+    given = (target, estimate, subjects, 50, 0.9, 3)
+    assert intervals.intervals([name], *given)[name] == wanted
+    monkeypatch.setattr(intervals, "HELD", 40)  # in parts
+    own = MEASURES[name]
+    found = intervals.intervals([own, name], *given)
+    assert found[name] == wanted
+    assert found[own] == wanted
+
+
+def test_hand_worked_ccc():
+    # means 2 and 3, variances 2/3 and 2/3, covariance 2/3: 2 (2/3) / (4/3 + 1) = 4/7
+    found = intervals.intervals(["ccc", "ccc_sample"], [1, 2, 3], [2, 3, 4])
+    assert found["ccc"].value == pytest.approx(4 / 7, abs=1e-12)
+    assert found["ccc_sample"].value == pytest.approx(2 / 3, abs=1e-12)
+
+
+def test_persons_with_many_pictures_widen_the_interval():
+    rng = np.random.default_rng(8)
+    subjects = np.repeat(np.arange(20), 50)
+    target = np.zeros(1000)
+    estimate = 1 + np.repeat(rng.normal(size=20), 50) * 0.2
+    by_person = intervals.intervals(["mae"], target, estimate, subjects)["mae"]
+    by_picture = intervals.intervals(["mae"], target, estimate)["mae"]
+    width = by_person.high - by_person.low
+    assert width > 5 * (by_picture.high - by_picture.low)
+    # The standard error of the mean of 20 persons, 1.96 times to either side.
+    spread = estimate[::50].std() / math.sqrt(20)
+    assert width == pytest.approx(2 * 1.96 * spread, rel=0.1)
+    assert (by_person.subjects, by_picture.subjects) == (20, 1000)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    rng, inside = np.random.default_rng(9), 0
+    for seed in range(100):
+        offsets = np.repeat(rng.normal(size=40), 3)
+        found = intervals.intervals(
+            ["mae"], np.zeros(120), 10 + offsets, np.repeat(np.arange(40), 3), 300, 0.9, seed
+        )["mae"]
+        inside += found.low <= 10 <= found.high
+    assert 80 <= inside <= 97
+
+
+def test_constants_and_single_persons_have_no_interval():
+    numbers = ["ccc", "ccc_sample", "pcc", "rmse", "sagr"]
+    one = intervals.intervals(numbers, [0.5], [0.25], folds=10)
+    assert one["rmse"].value == 0.25 and math.isnan(one["rmse"].low)
+    assert all(math.isnan(one[name].value) for name in ("ccc", "ccc_sample", "pcc"))
+    stuck = intervals.intervals(numbers, [0.1, 0.5, 0.9], [0.3] * 3, folds=200)
+    assert stuck["ccc"].value == 0 and math.isnan(stuck["pcc"].value)
+    assert stuck["ccc"].undefined > 0  # draws of one picture three times
+    both = intervals.intervals(numbers, [0.7] * 3, [0.3] * 3, folds=10)
+    assert math.isnan(both["ccc"].value) and both["ccc"].undefined == 10
+    assert both["rmse"].low == pytest.approx(0.4)
+    person = intervals.intervals(["mae"], [0, 1], [1, 1], ["a", "a"])["mae"]
+    assert person.value == 0.5 and math.isnan(person.high) and person.subjects == 1
+
+
+def test_paired_difference_agrees_with_a_naive_bootstrap():
+    target, first = (a[:, 0] for a in some_va(10, 60))
+    second = (first + target) / 2
+    subjects = np.random.default_rng(10).integers(0, 6, 60).tolist()
+    a, b = (naive(agreement.ccc, target, e, subjects, 60, 1) for e in (first, second))
+    found = intervals.paired_difference("ccc", target, first, second, subjects, 60, seed=1)
+    value = agreement.ccc(target, second) - agreement.ccc(target, first)
+    assert found.value == pytest.approx(value, abs=1e-9) and value > 0
+    wanted = np.quantile(b - a, [0.025, 0.975])
+    np.testing.assert_allclose([found.low, found.high], wanted, atol=1e-9)
+    assert found.p == pytest.approx(2 / 61) and (found.n, found.subjects) == (60, 6)
+    back = intervals.paired_difference("ccc", target, second, first, subjects, 60, seed=1)
+    assert back.value == pytest.approx(-value) and back.low == pytest.approx(-found.high)
+    same = intervals.paired_difference("ccc", target, first, first, subjects, 60)
+    assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
+
+
+def test_pairing_narrows_the_difference():
+    rng = np.random.default_rng(11)
+    hard = np.repeat(rng.gamma(2, size=30), 4)
+    first, second = hard, hard - 0.1 + 0.01 * rng.normal(size=120)
+    subjects = np.repeat(np.arange(30), 4)
+    found = intervals.paired_difference("mae", np.zeros(120), first, second, subjects)
+    alone = intervals.intervals(["mae"], np.zeros(120), first, subjects)["mae"]
+    assert found.high < 0 and found.high - found.low < 0.1 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (([], []), "at least one picture"),
+        (([0, np.nan], [0, 0]), "target: expected .N,. finite"),
+        (([0, 0], [0, np.nan]), "estimate: expected .N,. finite"),
+        (([0, 0], [0]), "estimate: expected 2"),
+        (([0, 0], [0, 1], ["a"]), "subjects: expected 2"),
+        (([0, 0], [0, 1], ["a", ""]), "none for some"),
+        (([0, 0], [0, 1], None, 0), "folds: expected at least 1"),
+        (([0, 0], [0, 1], None, 9, 95), "level: expected"),
+    ],
+)
+def test_intervals_refuse(given, words):
+    with pytest.raises(ShapeError, match=words):
+        intervals.intervals(["mae"], *given)
+    with pytest.raises(ShapeError, match="measure: expected one of ccc"):
+        intervals.intervals(["auc"], [0, 1], [0, 1])

@@ -28,6 +28,7 @@ __all__ = [
     "confusion_margins",
     "down_sampled",
     "mean_diagonal",
+    "target_ranks",
     "top_k_accuracy",
 ]
 
@@ -36,28 +37,28 @@ Float = NDArray[np.float64]
 FOLDS = 200
 
 
-def top_k_accuracy(
-    target: Sequence[Any], scores: ArrayLike, classes: Sequence[Any], k: int = 1
-) -> float:
-    """Share of targets among the `k` classes with the highest scores, 0 to 1.
+def target_ranks(
+    target: Sequence[Any], scores: ArrayLike, classes: Sequence[Any]
+) -> NDArray[np.int64]:
+    """How many classes are ahead of the target in each row of scores, 0 to C - 1.
 
     Parameters
     ----------
     target : N class names or numbers
     scores : (N, C) float
         Of any scale, higher is likelier. Of equal scores the class listed first goes
-        first, as with ``argmax``: top 1 is then the accuracy of the ``argmax``, and with
-        constant scores it is the share of the first class.
+        first, as with ``argmax``.
     classes : C class names or numbers
         The columns of `scores`.
-    k : int
-        1 to C; with C the share is 1.
+
+    Returns
+    -------
+    (N,) int64
 
     Raises
     ------
     ShapeError
-        If sizes differ, nothing is given, a class is unknown, a score is not finite, or
-        `k` is out of range.
+        If sizes differ, nothing is given, a class is unknown, or a score is not finite.
     """
     values, names, known = np.asarray(scores, np.float64), list(target), list(classes)
     if values.shape != (len(names), len(known)) or not names:
@@ -71,16 +72,39 @@ def top_k_accuracy(
             f"scores: expected finite numbers, got {bad} of {len(names)} rows with others; "
             "leave those pictures out and say so"
         )
-    if not 1 <= k <= len(known):
-        raise ShapeError(f"k: expected 1 to {len(known)}, the number of classes, got {k}")
     place = {name: i for i, name in enumerate(known)}
     if unknown := [name for name in names if name not in place]:
         raise ShapeError(f"target: expected one of {known}, got {unknown[0]!r}")
     wanted = np.array([place[name] for name in names])
     own = values[np.arange(len(names)), wanted][:, None]
     earlier = np.arange(len(known)) < wanted[:, None]
-    ahead = ((values > own) | ((values == own) & earlier)).sum(1)
-    return float((ahead < k).mean())
+    return ((values > own) | ((values == own) & earlier)).sum(1).astype(np.int64)
+
+
+def top_k_accuracy(
+    target: Sequence[Any], scores: ArrayLike, classes: Sequence[Any], k: int = 1
+) -> float:
+    """Share of targets among the `k` classes with the highest scores, 0 to 1.
+
+    Ties are broken as in `target_ranks`: top 1 is the accuracy of the ``argmax``, and with
+    constant scores it is the share of the first class.
+
+    Parameters
+    ----------
+    target, scores, classes
+        As `target_ranks`.
+    k : int
+        1 to C; with C the share is 1.
+
+    Raises
+    ------
+    ShapeError
+        As `target_ranks`, or if `k` is out of range.
+    """
+    known = list(classes)
+    if not 1 <= k <= len(known):
+        raise ShapeError(f"k: expected 1 to {len(known)}, the number of classes, got {k}")
+    return float((target_ranks(target, scores, known) < k).mean())
 
 
 # ------------------------------------------------------------------------------- counts

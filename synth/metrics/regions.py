@@ -154,8 +154,13 @@ def region_rmse(target: ArrayLike, estimate: ArrayLike, regions: int = REGIONS) 
         total = _summed(cells, regions, (t[:, axis] - e[:, axis]) ** 2)
         np.divide(total, count, out=mean, where=count > 0)
         squares.append(mean)
-    maps = (np.sqrt(m) / RANGE for m in (*squares, (squares[0] + squares[1]) / 2))
-    return RegionMap(*maps, count=count.astype(np.int64))
+    valence, arousal = squares
+    return RegionMap(
+        np.sqrt(valence) / RANGE,
+        np.sqrt(arousal) / RANGE,
+        np.sqrt((valence + arousal) / 2) / RANGE,
+        count.astype(np.int64),
+    )
 
 
 def region_weights(target: ArrayLike, regions: int = REGIONS, power: float = 1.0) -> Float:
