@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from sklearn import metrics as reference
 
 from synth.errors import ShapeError
-from synth.metrics import agreement, classes, intervals, regions
+from synth.metrics import agreement, classes, intervals, regions, report, report_files
 
 NAMES = ["anger", "fear", "happiness", "neutral"]
 
@@ -343,3 +345,132 @@ def test_intervals_refuse(given, words):
         intervals.intervals(["mae"], *given)
     with pytest.raises(ShapeError, match="measure: expected one of ccc"):
         intervals.intervals(["auc"], [0, 1], [0, 1])
+
+
+# -------------------------------------------------------------------------------- report
+def some_table(n: int = 120) -> tuple[dict, dict, list[str]]:
+    va, guess = some_va(12, n)
+    names, _ = some_classes(12, n)
+    scores = np.random.default_rng(12).normal(size=(n, 4))
+    scores[np.arange(n), [NAMES.index(name) for name in names]] += 1
+    target = {"valence": va[:, 0], "arousal": va[:, 1], "expression": names}
+    estimate = {"valence": guess[:, 0], "arousal": guess[:, 1], "scores": scores}
+    return target, estimate, [f"p{i % 9}" for i in range(n)]
+
+
+def test_score_table_agrees_with_the_measures():
+    target, estimate, subjects = some_table()
+    table = report.score_table(target, estimate, subjects, classes=NAMES, folds=30)
+    va, faces = table["parts"]["va"], table["parts"]["expression"]
+    assert (table["n"], va["n"], va["subjects"]) == (120, 120, 9)
+    for axis in ("valence", "arousal"):
+        for name in ("ccc", "pcc", "rmse", "mae", "sagr"):
+            wanted = getattr(agreement, name)(target[axis], estimate[axis])
+            assert va["measures"][f"{axis}_{name}"]["value"] == pytest.approx(wanted, abs=1e-9)
+    points = (np.stack([t["valence"], t["arousal"]], 1) for t in (target, estimate))
+    wanted = agreement.mean_distance(*points)
+    assert va["measures"]["mean_distance"]["value"] == pytest.approx(wanted, abs=1e-9)
+    guess = [NAMES[i] for i in estimate["scores"].argmax(1)]
+    found = faces["measures"]
+    wanted = reference.f1_score(target["expression"], guess, average="macro")
+    assert found["macro_f1"]["value"] == pytest.approx(wanted, abs=1e-9)
+    assert found["top_1"] == found["accuracy"]
+    for k in (1, 2, 3):
+        wanted = classes.top_k_accuracy(target["expression"], estimate["scores"], NAMES, k)
+        assert found[f"top_{k}"]["value"] == pytest.approx(wanted, abs=1e-12)
+        assert found[f"top_{k}"]["low"] < wanted < found[f"top_{k}"]["high"]
+    assert np.sum(faces["confusion"]["counts"]) == 120
+    assert sum(cell["n"] for cell in va["regions"]["cells"]) == va["regions"]["n"] == 120
+
+
+def test_groups_are_scored_as_tables_of_their_own():
+    target, estimate, subjects = some_table()
+    gender = ["f", "m", "", None] * 30
+    table = report.score_table(
+        target, estimate, subjects, {"gender": gender}, classes=NAMES, folds=20
+    )
+    groups = table["groups"]["gender"]
+    assert {name: group["n"] for name, group in groups.items()} == {"f": 30, "m": 30, "unknown": 60}
+    assert list(groups)[-1] == "unknown"
+    ours = [{k: np.asarray(v)[::4] for k, v in side.items()} for side in (target, estimate)]
+    alone = report.score_table(*ours, subjects[::4], classes=NAMES, folds=20)
+    for part in ("va", "expression"):
+        assert groups["f"]["parts"][part]["measures"] == alone["parts"][part]["measures"]
+
+
+def test_pictures_without_a_number_are_counted_not_scored():
+    target, estimate, _ = some_table(40)
+    target["valence"][:3] = np.nan
+    target["expression"][5] = ""
+    estimate["arousal"][2:6] = np.nan
+    estimate["scores"][5:8] = np.nan
+    table = report.score_table(target, estimate, groups={"half": [1] * 6 + [2] * 34},
+                               classes=NAMES, folds=5)  # fmt: skip
+    va, faces = table["parts"]["va"], table["parts"]["expression"]
+    assert [va[k] for k in ("n", "without_target", "without_estimate")] == [34, 3, 3]
+    assert [faces[k] for k in ("n", "without_target", "without_estimate")] == [37, 1, 2]
+    wanted = agreement.ccc(target["valence"][6:], estimate["valence"][6:])
+    assert va["measures"]["valence_ccc"]["value"] == pytest.approx(wanted, abs=1e-9)
+    empty = table["groups"]["half"]["1"]
+    assert empty["n"] == 6 and empty["parts"]["va"]["n"] == 0
+    assert empty["parts"]["va"]["measures"] == {}
+    text = report_files.scores_text(table)
+    assert "n = 34 pictures" in text and "3 more without a target" in text
+    assert "| 1 | 0 | - | - |" in text
+
+
+def test_files_say_the_same_and_every_table_says_n():
+    target, estimate, subjects = some_table()
+    group = {"age": ["10-19", "20-29"] * 60}
+    table = report.score_table(target, estimate, subjects, group, classes=NAMES, folds=20)
+    files = report_files.score_files(table, "Test")
+    rows = list(csv.DictReader(files["scores.csv"].decode().splitlines()))
+    kept = json.loads(files["scores.json"])
+    assert tuple(rows[0]) == report_files.COLUMNS and all(int(row["n"]) > 0 for row in rows)
+    first = next(r for r in rows if r["measure"] == "valence_ccc" and r["group"] == "20-29")
+    wanted = kept["groups"]["age"]["20-29"]["parts"]["va"]["measures"]["valence_ccc"]
+    assert [float(first[k]) for k in ("value", "low", "high")] == [
+        wanted[k] for k in ("value", "low", "high")
+    ]
+    cells = list(csv.DictReader(files["regions.csv"].decode().splitlines()))
+    assert sum(int(cell["n"]) for cell in cells) == 120
+    blocks = files["scores.md"].decode().split("\n\n")
+    heads = [block.splitlines()[0] for block in blocks if block.startswith("|")]
+    assert len(heads) == 5 and all(" n |" in head for head in heads)
+    widths = [{line.count("|") for line in block.splitlines()} for block in blocks if "|" in block]
+    assert all(len(width) == 1 for width in widths)
+
+
+def test_one_picture_and_no_picture_have_files_too():
+    one = {"valence": [0.5], "arousal": [0.1], "expression": ["fear"]}
+    files = report_files.score_files(report.score_table(one, one, ["a"], folds=5))
+    assert b"NaN" not in files["scores.json"] and b"nan" not in files["scores.csv"]
+    assert b"nan" not in files["scores.md"]
+    none = {"valence": [], "arousal": []}
+    table = report.score_table(none, none, groups={"age": []})
+    assert table["parts"]["va"]["n"] == 0 and table["groups"] == {"age": {}}
+    assert set(report_files.score_files(table)) == {"scores.json", "scores.csv", "scores.md"}
+
+
+VALENCE = {"valence": [0.0, 1.0], "arousal": [0.0, 0.0]}
+
+
+@pytest.mark.parametrize(
+    ("target", "estimate", "more", "words"),
+    [
+        (VALENCE, {"expression": ["a", "b"]}, {}, "on both sides, got valence, arousal and exp"),
+        ({}, {}, {}, "got nothing and nothing"),
+        (VALENCE, {"valence": [0, 1]}, {}, "expected a column 'arousal'"),
+        (VALENCE, {"valence": [0], "arousal": [0]}, {}, "expected one length"),
+        (VALENCE, VALENCE | {"arousal": [0, np.inf]}, {}, "got infinity"),
+        (VALENCE | {"valence": [0, 2]}, VALENCE, {}, "scale the annotations"),
+        (VALENCE, VALENCE, {"subjects": ["a", None]}, "none for some"),
+        (VALENCE, VALENCE, {"subjects": ["a"]}, "expected one length"),
+        (VALENCE, VALENCE, {"groups": {"age": ["x"]}}, "expected 2 of age, got 1"),
+        ({"expression": ["a"]}, {"scores": [[1, 2]]}, {}, "the C classes"),
+        ({"expression": ["a"]}, {"expression": ["c"]}, {"classes": "ab"}, "got 'c'"),
+    ],
+)
+def test_score_table_refuses(target, estimate, more, words):
+    with pytest.raises(ShapeError, match=words):
+        report.score_table(target, estimate, **more)
