@@ -54,6 +54,20 @@ def seeded(config: FERConfig) -> nn.Module:
         return build(config)
 
 
+def settle(network: nn.Module, images: torch.Tensor) -> nn.Module:
+    """`network` in evaluation, its norms as if trained on `images`.
+
+    With the running statistics of a new network what a picture shows dies out on the
+    way, and outputs are alike whatever goes in.
+    """
+    for module in network.train().modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network(images)
+    return network.eval()
+
+
 @pytest.mark.parametrize(
     "arch, settings, millions, exact",
     [
@@ -65,14 +79,14 @@ def seeded(config: FERConfig) -> nn.Module:
         ("efficientnet_b0", {}, 5.3, 5_288_548),
         ("vgg_face", {}, 138.4, 138_357_544),
         ("resnet50", {}, 25.6, 25_557_032),
-        ("ddamfn", {"size": 112, "classes": SEVEN}, 4.1, None),
+        ("ddamfn", {"size": 112, "classes": SEVEN}, 4.1, 4_105_623),
     ],
 )
 def test_parameters_are_the_papers(arch, settings, millions, exact):
     """V3's papers say 2.5 and 5.4: with the weights published since, 2.54 and 5.48."""
     got = count(arch, **settings)
     assert got / 1e6 == pytest.approx(millions, abs=0.05)
-    assert exact is None or got == exact
+    assert got == exact
 
 
 def test_vgg_face_has_the_145_million_of_its_2622_people():
@@ -102,19 +116,18 @@ def test_outputs_are_torchvisions(arch, factory, width):
         options["norm_layer"] = partial(nn.BatchNorm2d, eps=1e-3)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        theirs = getattr(models, factory)(weights=None, num_classes=7, **options).eval()
+        theirs = getattr(models, factory)(weights=None, num_classes=7, **options)
         config = FERConfig(arch, va=False, classes=SEVEN, size=64, width=width)
         ours = build(config).eval()
-        for module in theirs.modules():  # else every norm is the identity
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 1.5)
+    images = pictures(config, 4)
+    settle(theirs, images)
     state, given = ours.state_dict(), list(theirs.state_dict().values())
     assert len(state) == len(given)  # layers are registered in the same order
     ours.load_state_dict(dict(zip(state, given, strict=True)))
-    images = pictures(config)
     with torch.no_grad():
-        torch.testing.assert_close(ours(images).logits, theirs(images), rtol=1e-3, atol=1e-4)
+        got, expected = ours(images).logits, theirs(images)
+    assert (expected[0] - expected[1]).abs().max() > 0.01 * expected.abs().max()
+    assert (got - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 def _torchvision_models() -> ModuleType:
@@ -142,22 +155,22 @@ def test_gradients_reach_every_parameter(arch):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_one_picture_is_read_as_in_a_batch(arch, channels):
     config = thin(arch, channels=channels, dropout=0.5)
-    network = seeded(config).eval()
-    images = pictures(config, 3)
+    images = pictures(config, 3).double()  # norms over few places magnify rounding
+    network = settle(seeded(config).double(), images)
     with torch.no_grad():
         together, alone = network(images), network(images[1:2])
-    lead = tuple(images.shape[: -3 if config.architecture.video else 1])
-    if config.architecture.video:
-        lead = tuple(images.shape[:2])
+    lead = images.shape[:-3]
     assert together.va.shape == (*lead, 2) and together.logits.shape == (*lead, 7)
     assert together.features.shape[:-1] == lead
     for name in ("va", "logits", "features"):
         torch.testing.assert_close(
-            getattr(together, name)[1:2], getattr(alone, name), rtol=1e-4, atol=1e-5
+            getattr(together, name)[1:2], getattr(alone, name), rtol=1e-7, atol=1e-9
         )
+    features = together.features.flatten(0, -2)
+    assert (features[0] - features[-1]).abs().max() > 0.01 * features.abs().max()
 
 
-@pytest.mark.parametrize("arch", ALL)
+@pytest.mark.parametrize("arch", ["mobilenet_v2", "ddamfn", "poster_tiny", "vgg_face_gru"])
 def test_heads_are_those_asked_for(arch):
     with torch.device("meta"):
         heads = [build(thin(arch, va=va, classes=c)).head for va, c in ((1, ()), (0, SEVEN))]

@@ -34,6 +34,7 @@ __all__ = [
 
 Tensor = Any
 Activation = Callable[[], nn.Module]
+Norm = Callable[[int], nn.Module]
 
 
 def scaled(channels: float, width: float = 1.0, step: int = 8) -> int:
@@ -53,13 +54,12 @@ def conv_norm(
     stride: int = 1,
     groups: int = 1,
     act: Activation | None = nn.ReLU,
-    eps: float = 1e-5,
-    momentum: float = 0.1,
+    norm: Norm = nn.BatchNorm2d,
 ) -> nn.Sequential:
     """Convolution without bias, padded to keep the size; batch norm; activation, if any."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=eps, momentum=momentum),
+        norm(outputs),
     ]
     return nn.Sequential(*layers, *([act()] if act else []))
 
@@ -115,8 +115,8 @@ class InvertedResidual(nn.Module):
         Before the narrowing layer [2]_.
     drop : float
         Share of samples for which a residual branch is left out in training.
-    eps, momentum : float
-        Of the batch norms.
+    norm : callable
+        Makes a norm of so many channels.
     """
 
     def __init__(
@@ -129,18 +129,16 @@ class InvertedResidual(nn.Module):
         act: Activation,
         excite: SqueezeExcite | None = None,
         drop: float = 0.0,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
+        norm: Norm = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        norm = {"eps": eps, "momentum": momentum}
         layers: list[nn.Module] = []
         if hidden != inputs:
-            layers.append(conv_norm(inputs, hidden, act=act, **norm))
-        layers.append(conv_norm(hidden, hidden, kernel, stride, hidden, act=act, **norm))
+            layers.append(conv_norm(inputs, hidden, act=act, norm=norm))
+        layers.append(conv_norm(hidden, hidden, kernel, stride, hidden, act=act, norm=norm))
         if excite is not None:
             layers.append(excite)
-        layers.append(conv_norm(hidden, outputs, act=None, **norm))
+        layers.append(conv_norm(hidden, outputs, act=None, norm=norm))
         self.body = nn.Sequential(*layers)
         self.residual = stride == 1 and inputs == outputs
         self.drop = StochasticDepth(drop)

@@ -40,15 +40,15 @@ Tensor = Any
 HEADS = 2
 #: Of the last maps.
 FEATURES = 512
-#: Input channels, hidden, output channels, kernels, share of the hidden channels of each
-#: kernel but the first, stride, blocks.
+#: Hidden and output channels, kernels, share of the hidden channels of each kernel but
+#: the first, stride, blocks.
 MFN = (
-    (64, 128, 64, (3, 5, 7), 1 / 4, 2, 1),
-    (64, 128, 64, (3, 5), 1 / 4, 1, 9),
-    (64, 256, 128, (3, 5, 7), 1 / 4, 2, 1),
-    (128, 256, 128, (3, 5), 1 / 4, 1, 16),
-    (128, 1024, 256, (3, 5, 7, 9), 1 / 4, 2, 1),
-    (256, 512, 256, (3, 5, 7), 1 / 3, 1, 6),
+    (128, 64, (3, 5, 7), 1 / 4, 2, 1),
+    (128, 64, (3, 5), 1 / 4, 1, 9),
+    (256, 128, (3, 5, 7), 1 / 4, 2, 1),
+    (256, 128, (3, 5), 1 / 4, 1, 16),
+    (1024, 256, (3, 5, 7, 9), 1 / 4, 2, 1),
+    (512, 256, (3, 5, 7), 1 / 3, 1, 6),
 )
 
 
@@ -149,11 +149,14 @@ def _backbone(config: FERConfig) -> nn.Sequential:
         nn.Sequential(conv_norm(config.channels, first, 3, 2, act=None), nn.PReLU(first)),
         nn.Sequential(conv_norm(first, first, 3, 1, first, act=None), nn.PReLU(first)),
     ]
-    for *channels, kernels, share, stride, count in MFN:
-        sizes = [scaled(number, config.width) for number in channels]
-        layers += [MixedBlock(*sizes, kernels, share, stride) for _ in range(count)]
+    now = first
+    for hidden, channels, kernels, share, stride, count in MFN:
+        inside, following = scaled(hidden, config.width), scaled(channels, config.width)
+        for _ in range(count):
+            layers.append(MixedBlock(now, inside, following, kernels, share, stride))
+            now = following
     last = scaled(FEATURES, config.width)
-    layers.append(nn.Sequential(conv_norm(sizes[-1], last, act=None), nn.PReLU(last)))
+    layers.append(nn.Sequential(conv_norm(now, last, act=None), nn.PReLU(last)))
     return nn.Sequential(*layers)
 
 

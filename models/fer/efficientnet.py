@@ -13,6 +13,8 @@ References
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from synth.models.fer.blocks import (
@@ -32,13 +34,13 @@ B0 = (
     *((1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2)),
     *((6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1)),
 )
-NORM = {"eps": 1e-3, "momentum": 0.01}
+NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 def build(config: FERConfig) -> FERNetwork:
     """EfficientNet-B0 as `config` says."""
     now = scaled(32, config.width)
-    layers: list[nn.Module] = [conv_norm(config.channels, now, 3, 2, act=nn.SiLU, **NORM)]
+    layers: list[nn.Module] = [conv_norm(config.channels, now, 3, 2, act=nn.SiLU, norm=NORM)]
     total = sum(count for _, _, _, count, _ in B0)
     for expansion, kernel, channels, count, first in B0:
         following = scaled(channels, config.width)
@@ -50,10 +52,10 @@ def build(config: FERConfig) -> FERNetwork:
             stride = first if i == 0 else 1
             layers.append(
                 InvertedResidual(
-                    now, inside, following, kernel, stride, nn.SiLU, excite, drop, **NORM
+                    now, inside, following, kernel, stride, nn.SiLU, excite, drop, norm=NORM
                 )
             )
             now = following
     last = scaled(1280, config.width)
-    layers += [conv_norm(now, last, act=nn.SiLU, **NORM), GlobalMean()]
+    layers += [conv_norm(now, last, act=nn.SiLU, norm=NORM), GlobalMean()]
     return FERNetwork(config, nn.Sequential(*layers), last)

@@ -58,7 +58,7 @@ V3_SMALL = (
     *((5, 120, 48, 1, 1, 1), (5, 144, 48, 1, 1, 1), (5, 288, 96, 1, 1, 2)),
     *((5, 576, 96, 1, 1, 1), (5, 576, 96, 1, 1, 1)),
 )
-V3_NORM = {"eps": 1e-3, "momentum": 0.01}
+V3_NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 class GlobalMean(nn.Module):
@@ -105,7 +105,7 @@ def _v2(config: FERConfig) -> FERNetwork:
 def _v3(config: FERConfig, table: tuple[tuple[int, ...], ...], last: int) -> FERNetwork:
     size = partial(scaled, width=config.width)
     now = size(16)
-    stem = conv_norm(config.channels, now, 3, 2, act=nn.Hardswish, **V3_NORM)
+    stem = conv_norm(config.channels, now, 3, 2, act=nn.Hardswish, norm=V3_NORM)
     layers: list[nn.Module] = [stem]
     for kernel, hidden, channels, excited, swish, stride in table:
         inside, following = size(hidden), size(channels)
@@ -114,10 +114,10 @@ def _v3(config: FERConfig, table: tuple[tuple[int, ...], ...], last: int) -> FER
             SqueezeExcite(inside, scaled(inside / 4), nn.ReLU, nn.Hardsigmoid) if excited else None
         )
         layers.append(
-            InvertedResidual(now, inside, following, kernel, stride, act, excite, **V3_NORM)
+            InvertedResidual(now, inside, following, kernel, stride, act, excite, norm=V3_NORM)
         )
         now = following
     features = size(last)
-    layers += [conv_norm(now, 6 * now, act=nn.Hardswish, **V3_NORM), GlobalMean()]
+    layers += [conv_norm(now, 6 * now, act=nn.Hardswish, norm=V3_NORM), GlobalMean()]
     layers += [nn.Linear(6 * now, features), nn.Hardswish()]
     return FERNetwork(config, nn.Sequential(*layers), features)
