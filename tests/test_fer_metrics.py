@@ -11,7 +11,7 @@ import pytest
 from sklearn import metrics as reference
 
 from synth.errors import ShapeError
-from synth.metrics import agreement, classes, intervals, regions, report, report_files
+from synth.metrics import agreement, classes, figures, intervals, regions, report, report_files
 
 NAMES = ["anger", "fear", "happiness", "neutral"]
 
@@ -155,6 +155,8 @@ def test_regions_agree_with_a_naive_loop(side):
 def test_corners_and_neutral_have_their_regions():
     rows, columns = regions.region_index([[0, 0], [-1, -1], [1, -1], [1, 1], [-1, 1]])
     assert rows.tolist() == [35, 0, 0, 70, 70] and columns.tolist() == [35, 0, 70, 70, 0]
+    rows, columns = regions.region_index([[-0.5, 0.5], [0, -0.51]], 4)  # edges belong above
+    assert rows.tolist() == [3, 0] and columns.tolist() == [1, 2]
     found = regions.region_rmse([[1, 1]], [[-1, -1]])
     assert found.both[70, 70] == found.valence[70, 70] == 1 and found.occupied == 1
     assert found.centres[35] == 0 and found.centres[[0, -1]] == pytest.approx([-70 / 71, 70 / 71])
@@ -432,6 +434,8 @@ def test_files_say_the_same_and_every_table_says_n():
     assert [float(first[k]) for k in ("value", "low", "high")] == [
         wanted[k] for k in ("value", "low", "high")
     ]
+    drawn = next(row for row in rows if row["measure"] == "down_sampled_accuracy")
+    assert (drawn["low"], drawn["high"]) == ("", "") and int(drawn["n"]) % 4 == 0
     cells = list(csv.DictReader(files["regions.csv"].decode().splitlines()))
     assert sum(int(cell["n"]) for cell in cells) == 120
     blocks = files["scores.md"].decode().split("\n\n")
@@ -474,3 +478,29 @@ VALENCE = {"valence": [0.0, 1.0], "arousal": [0.0, 0.0]}
 def test_score_table_refuses(target, estimate, more, words):
     with pytest.raises(ShapeError, match=words):
         report.score_table(target, estimate, **more)
+
+
+# ------------------------------------------------------------------------------- figures
+def test_heat_map_shows_errors_where_they_are():
+    target = [[0.5, 0.9], [-0.5, -0.9]]
+    found = regions.region_rmse(target, [[0.5, 0.9], [0.5, 0.1]], 9)
+    picture = figures.draw_regions(found.both, found.n)
+    x0, y0, side = figures.map_place(9)
+    step = side / 9
+    colours = np.zeros((9, 9, 3), np.uint8)
+    for row in range(9):
+        for column in range(9):
+            y, x = y0 + (8.5 - row) * step, x0 + (column + 0.5) * step  # arousal upwards
+            colours[row, column] = picture[int(y), int(x)]
+    empty = (colours == figures.EMPTY).all(2)
+    np.testing.assert_array_equal(empty, found.count == 0)
+    assert colours[8, 6].sum() > colours[0, 2].sum()  # the larger error is darker
+
+
+def test_figures_of_nothing_and_of_long_names():
+    assert figures.draw_regions(np.full((71, 71), np.nan), 0).dtype == np.uint8
+    long = classes.confusion_margins(["a" * 40, "b"], ["b", "b"], ["a" * 40, "b", "never"])
+    picture = figures.draw_confusion(long)
+    assert picture.ndim == 3 and picture.shape[2] == 3
+    with pytest.raises(ShapeError, match="values: expected"):
+        figures.draw_regions(np.zeros((3, 4)), 1)
