@@ -327,11 +327,7 @@ def load_editor(tensors: Mapping[str, Tensor], meta: Mapping[str, str], name: st
         If the file holds another architecture, or its metadata do not make one.
     """
     try:
-        given = json.loads(meta["config"])
-        config = EditorConfig(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-        )
-        net = EditorNet(config)
+        net = EditorNet(_read_config(meta["config"]))
         net.load_state_dict({key: value.float() for key, value in tensors.items()})
     except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
         short = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -343,8 +339,9 @@ def load_editor(tensors: Mapping[str, Tensor], meta: Mapping[str, str], name: st
 
 
 def _read_config(text: str) -> EditorConfig:
-    given: dict[str, Any] = json.loads(text)
-    return EditorConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    given = json.loads(text).items()
+    kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given}
+    return EditorConfig(**kept)
 
 
 def config_json(config: EditorConfig) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from synth.editing import edit_face, get_editor
-from synth.editing.alignment import MIRROR, Alignment, mean_shape
+from synth.editing.alignment import CONTROLS, MIRROR, Alignment, mean_shape
 from synth.editing.distilled import DistilledEditor
 from synth.errors import AssetError, ShapeError, SkipPhoto, TargetError, UsageError
 from synth.models.editor import EditorConfig, EditorNet, Prediction, config_json, sample_flow
@@ -251,7 +251,7 @@ def test_settings_out_of_range(changes, message):
 
 
 def test_no_usable_photo_is_said(tmp_path, samples):
-    with pytest.raises(UsageError, match="neutral faces"):
+    with pytest.raises(UsageError, match="expected faces"):
         make_pairs([str(samples / "sample_1.jpg")], EditorConfig(), 1, without=["sample_1"])
 
 
@@ -311,8 +311,9 @@ def test_plane_and_photo_are_each_others_inverse(face):
         assert np.allclose(align.to_plane(align.to_photo(at)), at, atol=2e-3)
         # closer than a similarity brings it
         moved = align.shape @ align.affine[:, :2].T + align.affine[:, 2]
-        bent = np.abs(align.to_photo(shape) - points).mean()
-        assert bent < 0.8 * np.abs(moved - points).mean()
+        controls = list(CONTROLS)
+        bent = np.abs(align.to_photo(shape) - points)[controls].mean()
+        assert bent < 0.6 * np.abs(moved - points)[controls].mean()
 
 
 def test_maps_are_the_functions_themselves(face):

@@ -159,4 +159,4 @@ def _cubic(size: int, count: int) -> tuple[Float, Float]:
         (t + 4 * t**2 - 3 * t**3) / 2, (-(t**2) + t**3) / 2,
     )):  # fmt: skip
         weights[np.arange(size), low - 1 + k] = w
-    return places, weights
+    return np.asarray(places, np.float64), weights

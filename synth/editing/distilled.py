@@ -138,7 +138,7 @@ class DistilledEditor:
 
     def _points(self, crop: UInt8) -> Float:
         """Landmarks of the crop; those of the last one are kept, which many edits share."""
-        digest = hashlib.sha256(np.ascontiguousarray(crop)).digest()
+        digest = hashlib.sha256(crop.tobytes()).digest()
         if self._found is None or self._found[0] != digest:
             faces = self._detector.detect(FaceImage(crop, "crop", digest.hex()))
             if not faces:

@@ -18,7 +18,6 @@ from synth.training.distill_pairs import Pairs
 
 __all__ = ["fit_basis"]
 
-Float32 = NDArray[np.float32]
 #: Pairs that components are taken from, at most.
 MOST = 2000
 #: Ridge, in squared lengths of the features; and the least rho that motion is divided by.
@@ -54,8 +53,8 @@ def fit_basis(net: EditorNet, pairs: Pairs, seed: int = 0) -> None:
     _fit(net.inside, np.moveaxis(small, -1, 1), features)
 
 
-def _fit(basis: Any, pictures: Float32, features: NDArray[np.float64]) -> None:
-    flat = np.ascontiguousarray(pictures).reshape(len(pictures), -1)
+def _fit(basis: Any, pictures: NDArray[np.floating], features: NDArray[np.float64]) -> None:
+    flat = np.ascontiguousarray(pictures, np.float32).reshape(len(pictures), -1)
     # The small Gram matrix has the singular vectors that are wanted.
     values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
     count = min(len(basis.pictures), len(flat))

@@ -248,7 +248,9 @@ def make_pairs(
                 found.append((source, generator.faces(source)[1][0]))
             except SkipPhoto as skip:
                 log.warning("%s: left out (%s)", source.name, skip.reason)
-    shape = mean_shape(np.stack([face.points for _, face in found])) if found else None
+    if not found:
+        raise UsageError(f"photos: expected faces, got none in {list(inputs)}")
+    shape = mean_shape(np.stack([face.points for _, face in found]))
     names, parts = list[str](), list[Pairs]()
     for source, face in found:
         try:
@@ -280,14 +282,16 @@ def _pairs_of(
     person: int,
 ) -> Pairs:
     rig = replace(rig, image=replace(rig.image, sha256=TEETH))
-    space, rows = PolarSpace(DIRECTIONS), []
+    space, rows = PolarSpace(DIRECTIONS), list[tuple[Any, ...]]()
     for _ in range(each):
         code = draw_code(rng)
         weights = teacher_weights(generator.expressions, space, *code)[generator.order]
         noise = rng.normal(0, JITTER * rig.inter_ocular, (68, 2))
         align = Alignment(shape, rig.landmarks.points + noise)
-        rows.append((*_pair(rig, weights, align, config), np.float32(code), np.int32(person)))
-    return Pairs(*(np.stack(column) for column in zip(*rows, strict=True)), shape)
+        rows.append((*_pair(rig, weights, align, config), code, person))
+    columns: list[Any] = [np.stack(column) for column in zip(*rows, strict=True)]
+    columns[-2:] = columns[-2].astype(np.float32), columns[-1].astype(np.int32)
+    return Pairs(*columns, shape=shape)
 
 
 def _pair(
