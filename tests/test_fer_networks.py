@@ -326,7 +326,9 @@ def test_readers_come_back_from_their_files(arch, tmp_path):
     images = pictures(config, 4)
     network(images)  # the running means are no longer those of a new network
     save_fer(tmp_path / "w.safetensors", network, spectrum="nir", data="a set")
+    random = torch.get_rng_state()
     back, meta = load_fer(tmp_path / "w.safetensors", "va", "nir")
+    assert torch.equal(torch.get_rng_state(), random)
     assert back.config == config and not back.training
     with torch.no_grad():
         torch.testing.assert_close(back(images).va, network.eval()(images).va, rtol=0, atol=0)

@@ -120,6 +120,8 @@ def load_fer(
     UsageError
         If the task or spectrum asked for does not exist.
     """
+    import torch
+
     from synth.models.weights import load_weights
 
     if task is not None and task not in TASKS:
@@ -135,7 +137,8 @@ def load_fer(
         )
     _refuse(path, "spectrum", spectrum, meta.get("spectrum"))
     _refuse(path, "normalisation", NORMALISATION, meta.get("normalisation"))
-    network = build(config)
+    with torch.random.fork_rng(devices=[]):  # reading a file draws nothing from the caller
+        network = build(config)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
