@@ -37,7 +37,7 @@ from synth.training.loop import train
 
 CONFIG = EditorConfig(width=16, blocks=1)
 SPACE = PolarSpace(DIRECTIONS)
-SMALL = DistillSettings(iterations=3, batch=2, each=6, width=16, blocks=1, dtype="fp32")
+SMALL = DistillSettings(iterations=3, mouth=0.4, batch=2, each=6, width=16, blocks=1, dtype="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +214,24 @@ def test_it_learns_and_goes_on_exactly(pairs, tmp_path):
     assert list((tmp_path / "a" / "samples").glob("*.jpg"))
 
 
+def test_at_last_only_the_mouth_is_trained(pairs):
+    training = DistillTraining(pairs, SMALL)
+    for i in range(2):
+        training.step(i)
+    before = {name: p.detach().clone() for name, p in training.net.named_parameters()}
+    training.step(2)
+    for name, parameter in training.net.named_parameters():
+        assert torch.equal(parameter, before[name]) != name.startswith("mouth_"), name
+
+
+def test_rate_rises_and_falls_in_both_parts():
+    settings = DistillSettings(iterations=3000, mouth=1 / 3, rate=1.0)
+    rates = np.array([settings.rate_at(i) for i in range(3000)])
+    assert rates[0] == rates[2000] == 0.01 and rates[150] == rates[2150] == 1.0
+    assert rates[1999] == pytest.approx(0.05, abs=0.01) == rates[2999]
+    assert rates.max() == 1.0
+
+
 def test_losses_fall(pairs):
     settings = dataclasses.replace(SMALL, iterations=1000, batch=4, rate=4e-3)
     training = DistillTraining(pairs, settings)
@@ -239,6 +257,7 @@ def test_a_run_from_photos_to_an_editor(samples, portrait, face, tmp_path):
     ("changes", "message"),
     [
         ({"iterations": 0}, "iterations: expected 1"),
+        ({"mouth": 1.0}, "mouth: expected a share"),
         ({"width": 20}, "multiple of 16"),
         ({"ema": 1.0}, "ema"),
         ({"rate": 0.0}, "rate"),
