@@ -60,8 +60,8 @@ class DistillSettings:
     each : int
         Pairs made of every photo.
     mouth : float
-        Share of the iterations, the last ones, in which only what paints the mouth is trained: it takes
-        longest to learn, and costs a third.
+        Share of the iterations, the last ones, in which only what paints the mouth is
+        trained: it takes longest to learn, and costs half.
     rate : float
         Learning rate of Adam: reached over 100 iterations, and falling to a twentieth over
         the last 40 %; of both parts alike.
