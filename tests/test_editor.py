@@ -22,17 +22,11 @@ from synth.pipeline import Generator
 from synth.render.deform import deform
 from synth.render.face import render
 from synth.render.settings import RenderSettings
-from synth.training.distill import DistillSettings, DistillTraining, draw_batch, run_distill
+from synth.training.distill import DistillSettings, DistillTraining, run_distill
+from synth.training.distill_batches import draw_batch
 from synth.training.distill_losses import compose, distill_losses
-from synth.training.distill_pairs import (
-    DIRECTIONS,
-    Pairs,
-    draw_code,
-    make_pairs,
-    mouth_share,
-    teacher_weights,
-    true_flow,
-)
+from synth.training.distill_pairs import DIRECTIONS, Pairs, draw_code, make_pairs, teacher_weights
+from synth.training.distill_truth import mouth_share, true_flow
 from synth.training.loop import train
 
 CONFIG = EditorConfig(width=16, blocks=1)

@@ -28,18 +28,16 @@ from synth.images import ImageSource, find_images
 from synth.models.editor import EditorConfig
 from synth.models.polar import PolarSpace
 from synth.pipeline import Generator
-from synth.render.deform import Deformed, deform
-from synth.render.details import around
+from synth.render.deform import deform
 from synth.render.face import render
-from synth.render.raster import rasterise
 from synth.render.rig import FaceRig
-from synth.render.topology import INTERIOR, LIPS
+from synth.training.distill_truth import mouth_share, true_flow
 from synth.types import Landmarks
 
 if TYPE_CHECKING:
     from synth.expressions.gallery import Gallery
 
-__all__ = ["DIRECTIONS", "Pairs", "draw_code", "make_pairs", "teacher_weights", "true_flow"]
+__all__ = ["DIRECTIONS", "Pairs", "draw_code", "make_pairs", "teacher_weights"]
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -61,8 +59,6 @@ DIRECTIONS: dict[str, float] = {
 REACH = 12.0
 #: How often an expression is drawn; the rest are angles drawn evenly.
 NAMED = 0.65
-#: Column of a drawn vertex's values where the photo shows it, see `synth.render.shade`.
-SEEN = 3
 #: Whose teeth everybody gets.
 TEETH = "synth"
 #: Side of the rig's picture, pixels.
@@ -157,62 +153,6 @@ def teacher_weights(gallery: Gallery, space: PolarSpace, theta: float, rho: floa
     return np.asarray(share * own + (1 - share) * smooth)
 
 
-# --------------------------------------------------------------------------- truth
-def true_flow(rig: FaceRig, state: Deformed) -> tuple[Float32, NDArray[np.bool_]]:
-    """Where every pixel of a drawn face came from, and where that is known.
-
-    Returns
-    -------
-    origin : (H, W, 2) float32
-        Pixels of the photo; the pixel itself where nothing moves.
-    known : (H, W) bool
-        Not in the mouth, on eyeballs, or on skin that the photo hides.
-    """
-    height, width = rig.image.height, rig.image.width
-    grid = np.meshgrid(np.arange(width), np.arange(height))
-    origin = np.stack(grid, -1).astype(np.float32)
-    known = np.ones((height, width), bool)
-    surface = rig.surface
-    left, top, across, down = surface.box
-    ids, bary, _ = rasterise(state.points, surface.faces, surface.box, 1, perspective=False)
-    values = _interpolated(surface.faces, state.values[:, : SEEN + 1], ids, bary)
-    window = np.s_[top : top + down, left : left + across]
-    drawn = ids >= 0
-    shown = drawn & rig.carries[ids] & (values[..., SEEN] > 0.5)
-    origin[window][shown] = values[shown][:, :2]
-    known[window] = shown | ~drawn
-    return origin, known
-
-
-def _interpolated(
-    faces: NDArray[np.int32], values: Float32, ids: NDArray[np.int32], bary: Float32
-) -> Float32:
-    """(h, w, k) values of vertices at the pixels of a raster; of no meaning where it is empty."""
-    corners = values[faces[ids]]
-    b, c = bary[..., :1], bary[..., 1:]
-    return np.asarray((1 - b - c) * corners[..., 0, :] + b * corners[..., 1, :]
-                      + c * corners[..., 2, :], np.float32)  # fmt: skip
-
-
-def mouth_share(rig: FaceRig, state: Deformed) -> Float32:
-    """(H, W) share of each pixel that shows the inside of the mouth, or lips from inside.
-
-    Inner lips count: the photo's closed mouth hides them.
-    """
-    share = np.zeros((rig.image.height, rig.image.width), np.float32)
-    lips = np.concatenate((rig.topology.lips.upper, rig.topology.lips.lower))
-    box = around(state.points[lips, :2], 0.12 * rig.inter_ocular, share.shape)
-    left, top, across, down = box
-    ids, bary, _ = rasterise(state.points, rig.surface.faces, box, 2, perspective=False)
-    labels = rig.surface.labels[ids]
-    seen = _interpolated(rig.surface.faces, state.values[:, SEEN : SEEN + 1], ids, bary)[..., 0]
-    inside = np.isin(labels, INTERIOR) | ((labels == LIPS) & (seen < 0.5))
-    inside &= ids >= 0
-    found = inside.reshape(down, 2, across, 2).mean((1, 3))
-    share[top : top + down, left : left + across] = found
-    return share
-
-
 # --------------------------------------------------------------------------- pairs
 def make_pairs(
     inputs: Sequence[str],
@@ -291,7 +231,8 @@ def _pairs_of(
         rows.append((*_pair(rig, weights, align, config), code, person))
     columns: list[Any] = [np.stack(column) for column in zip(*rows, strict=True)]
     columns[-2:] = columns[-2].astype(np.float32), columns[-1].astype(np.int32)
-    return Pairs(*columns, shape=shape)
+    named = dict(zip((f.name for f in ROWS), columns, strict=True))
+    return Pairs(**named, shape=shape)
 
 
 def _pair(
