@@ -88,37 +88,35 @@ class SDETranslator:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         torch = require("torch")
-        from synth.models import nfer
+        from synth.models.nfer import LAMBDA_F, LAMBDA_H, STEPS, VARIANTS, load_net
 
-        if variant not in nfer.VARIANTS:
-            raise UsageError(
-                f"variant: expected one of {', '.join(nfer.VARIANTS)}, got {variant!r}"
-            )
+        if variant not in VARIANTS:
+            raise UsageError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
         if steps is not None and steps < 1:
             raise UsageError(f"steps: expected at least 1, got {steps}")
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise UsageError(f"device: expected one of this machine, got {device}; use cpu")
         path = Path(weights)
         files = [path / "score.safetensors" if path.is_dir() else path]
-        self.score_net = nfer.load_net(files[0], "score", device)
+        self.score_net = load_net(files[0], "score", device)
         self.heatmap_net = None
-        if nfer.VARIANTS[variant].heatmap:
+        if VARIANTS[variant].heatmap:
             files.append(files[0].with_name(HEATMAP))
             if not files[1].is_file():
                 raise AssetError(
                     f"weights: expected {HEATMAP} beside {files[0].name} for the variant "
                     f"{variant}, got none; copy it there, or use the variant cond+ef"
                 )
-            self.heatmap_net = nfer.load_net(files[1], "heatmap", device)
+            self.heatmap_net = load_net(files[1], "heatmap", device)
         for net in filter(None, (self.score_net, self.heatmap_net)):
             if net.config.to != to:
                 raise AssetError(
                     f"weights: expected networks to {to}, got some to {net.config.to} in "
                     f"{path.name}; name the run that was trained in this direction"
                 )
-        self.to, self.variant, self.steps = to, variant, steps or nfer.STEPS
-        self.lambda_h = nfer.LAMBDA_H if lambda_h is None else lambda_h
-        self.lambda_f = nfer.LAMBDA_F if lambda_f is None else lambda_f
+        self.to, self.variant, self.steps = to, variant, steps or STEPS
+        self.lambda_h = LAMBDA_H if lambda_h is None else lambda_h
+        self.lambda_f = LAMBDA_F if lambda_f is None else lambda_f
         self.progress = progress
         self.digests = {file.name: assets.digest(file) for file in files}
 
@@ -156,9 +154,9 @@ class SDETranslator:
         return found[..., 0] if colour else found
 
     def _translate(self, crop: UInt8, points: Float, seed: int) -> UInt8:
-        from synth.models import nfer
+        from synth.models.nfer import translate_batch
 
-        made: UInt8 = nfer.translate_batch(
+        made: UInt8 = translate_batch(
             self.score_net,
             self.heatmap_net,
             crop[None],
