@@ -136,8 +136,8 @@ def _distill(options: dict[str, Any], run: dict[str, Any]) -> TrainingRun:
     )  # fmt: skip
 
 
-#: Recipe -> what makes it, and its iterations and iterations between states by default.
-RECIPES = {"paper": (_paper, 2_000_000, 2000), "distill": (_distill, 3000, 500)}
+#: Recipe -> what makes it; by default its iterations, iterations between states, batch.
+RECIPES = {"paper": (_paper, 2_000_000, 2000, 16), "distill": (_distill, 5000, 500, 8)}
 
 
 @click.command()
@@ -149,9 +149,9 @@ RECIPES = {"paper": (_paper, 2_000_000, 2000), "distill": (_distill, 3000, 500)}
 @click.option("--recipe", default="paper", show_default=True, type=click.Choice(tuple(RECIPES)),
               help="The paper's from labelled faces, or from pairs of the 3DMM route.")  # fmt: skip
 @click.option("--iterations", type=COUNT, metavar="N",
-              help="Steps of the critic.  [default: 2000000; distill: 3000 steps]")  # fmt: skip
-@click.option("--batch", default=16, show_default=True, type=COUNT, metavar="N",
-              help="Pictures a step.")  # fmt: skip
+              help="Steps of the critic.  [default: 2000000; distill: 5000 steps]")  # fmt: skip
+@click.option("--batch", type=COUNT, metavar="N",
+              help="Pictures a step.  [default: 16; distill: 8]")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=SEED, metavar="N",
               help="Of all that is random.")  # fmt: skip
 @click.option("--licence", default="", metavar="TEXT", help="Recorded with the weights.")
@@ -189,8 +189,9 @@ def ganmut(ctx: click.Context, output: Path, recipe: str, device: str, **options
     from synth.cli.progress import interruptible
 
     _refuse_options_of_others(ctx, recipe)
-    make, iterations, save_every = RECIPES[recipe]
+    make, iterations, save_every, batch = RECIPES[recipe]
     total = options["iterations"] = options["iterations"] or iterations
+    options["batch"] = options["batch"] or batch
     with (
         interruptible("saving the state") as stop,
         tqdm(total=total, unit=" steps", disable=None, leave=False) as bar,
