@@ -349,7 +349,7 @@ def test_distillation_is_called_with_its_options(folders, tmp_path, monkeypatch)
     monkeypatch.setattr(distill, "run_distill", stand_in)
     args = ["--recipe", "distill", "--data", folders, "-o", tmp_path / "run"]
     result = invoke(*args, "--hold-out", "a", "--hold-out", "b", "--seed", "5", "--licence", "mine")
-    assert result.exit_code == 0 and "3000 of 3000 iterations" in result.output, result.output
+    assert result.exit_code == 0 and "5000 of 5000 iterations" in result.output, result.output
     assert seen["photos"] == (folders,) and seen["held_out"] == ("a", "b")
     assert seen["settings"].seed == 5 and seen["note"] == "mine" and seen["save_every"] == 500
 
