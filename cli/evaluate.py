@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from synth.cli.lazy import TableGroup
 
 __all__ = ["evaluate"]
 
@@ -14,19 +14,6 @@ COMMANDS = {
 }
 
 
-class EvaluateGroup(click.Group):
-    """Loads a command's module when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
-        return command
-
-
-@click.group(cls=EvaluateGroup)
+@click.group(cls=TableGroup, table=COMMANDS)
 def evaluate() -> None:
     """Reports on pictures: how good they are, measured."""

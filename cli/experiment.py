@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from synth.cli.lazy import TableGroup
 
 __all__ = ["experiment"]
 
@@ -15,19 +15,6 @@ EXPERIMENTS = {
         "VIS to NIR translators on pairs with known truth: PSNR, SSIM, ablation of NFER-SDE",
     ),
 }
-
-
-class RunGroup(click.Group):
-    """Loads an experiment's module when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(EXPERIMENTS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in EXPERIMENTS:
-            return None
-        command: click.Command = import_module(EXPERIMENTS[cmd_name][0]).run_it
-        return command
 
 
 @click.group()
@@ -42,6 +29,8 @@ def list_experiments() -> None:
         click.echo(f"{name}  {what}")
 
 
-@experiment.group(cls=RunGroup)
+@experiment.group(
+    cls=TableGroup, table={name: f"{module}:run_it" for name, (module, _) in EXPERIMENTS.items()}
+)
 def run() -> None:
     """Run an experiment; an interrupted one goes on when the command is repeated."""

@@ -20,9 +20,7 @@ commercial purposes." It is recorded with whatever is loaded here.
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from typing import Any
 import torch
 
 from synth.errors import AssetError
+from synth.models.weights import load_pickled
 
 __all__ = ["AFFECTNET", "LICENCE", "PUBLIC", "SOURCE", "map_public", "read_public"]
 
@@ -78,24 +77,7 @@ def read_public(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str
     AssetError
         If the file cannot be read, holds more than tensors, or another network.
     """
-    if not path.is_file():
-        raise AssetError(f"weights: expected a checkpoint file, got {path}, which does not exist")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0]
-        raise AssetError(
-            f"weights: expected tensors only, got a pickle with other things in {path.name} "
-            f"({reason}); files that can run code are not loaded: save the state dict"
-        ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise AssetError(
-            f"weights: expected a whole PyTorch checkpoint, got {path.name} ({error}); "
-            "copy it again"
-        ) from None
-    if not isinstance(state, Mapping) or not all(map(torch.is_tensor, state.values())):
-        raise AssetError(f"weights: expected a state dict of tensors, got others in {path.name}")
-    renamed, config = map_public(state, path.name)
+    renamed, config = map_public(load_pickled(path), path.name)
     meta = {"kind": "ganmut", "space": config["space"], "licence": LICENCE, "source": SOURCE}
     return renamed, config, meta
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 
 from synth.errors import AssetError
 from synth.image_files import write_atomic
 
-__all__ = ["load_weights", "save_weights"]
+__all__ = ["load_pickled", "load_weights", "save_weights"]
 
 Tensor = Any
 
@@ -95,3 +98,31 @@ def load_weights(
             f"in {path.name}; name a file that was trained for this method"
         )
     return tensors, meta
+
+
+def load_pickled(path: Path) -> Mapping[str, Tensor]:
+    """The state dict in a checkpoint of PyTorch's own format; code in it is never run.
+
+    Raises
+    ------
+    AssetError
+        If the file cannot be read, or holds more than tensors.
+    """
+    if not path.is_file():
+        raise AssetError(f"weights: expected a checkpoint file, got {path}, which does not exist")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split("\n")[0]
+        raise AssetError(
+            f"weights: expected tensors only, got a pickle with other things in {path.name} "
+            f"({reason}); files that can run code are not loaded: save the state dict"
+        ) from None
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise AssetError(
+            f"weights: expected a whole PyTorch checkpoint, got {path.name} ({error}); "
+            "copy it again"
+        ) from None
+    if not isinstance(state, Mapping) or not all(map(torch.is_tensor, state.values())):
+        raise AssetError(f"weights: expected a state dict of tensors, got others in {path.name}")
+    return state

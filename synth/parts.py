@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from synth.errors import UsageError
 from synth.expressions.gallery import Gallery
 from synth.expressions.storage import load_gallery
-from synth.images import ImageSource
-from synth.landmarks import Detector, get_detector
+from synth.landmarks import DetectorOwner
 from synth.morphable.model import MorphableModel, load_model
 from synth.settings import Settings
 from synth.translation import Translator, TranslatorOptions, get_translator
@@ -20,7 +19,7 @@ from synth.translation import Translator, TranslatorOptions, get_translator
 __all__ = ["Parts"]
 
 
-class Parts(Settings):
+class Parts(Settings, DetectorOwner):
     """Settings with the parts they name, each loaded when first needed."""
 
     @cached_property
@@ -40,16 +39,6 @@ class Parts(Settings):
         if missing := sorted(set(self.morphable.blendshape_names) ^ set(names)):
             raise UsageError(f"model: expected the gallery's blendshapes, got other {missing[:4]}")
         return np.array([names.index(name) for name in self.morphable.blendshape_names])
-
-    @cached_property
-    def _detector(self) -> Detector:
-        return get_detector(self.landmarks, **self.detector_options())
-
-    def detector(self, photo: object = None) -> Detector:
-        """The landmark detector; ``file`` looks beside `photo`."""
-        if self.landmarks.startswith("file") and isinstance(photo, ImageSource):
-            return get_detector(self.landmarks, sources=[photo])
-        return self._detector
 
     @cached_property
     def translator(self) -> Translator:

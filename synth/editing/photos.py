@@ -18,7 +18,7 @@ from synth.editing.paste import Box, inside
 from synth.editing.ranges import Code, code_of
 from synth.errors import AssetError, DependencyError, SkipPhoto, UsageError
 from synth.images import ImageSource, load_image, read_record
-from synth.landmarks import Detector, get_detector, parse_face_policy, select_face
+from synth.landmarks import DetectorOwner, parse_face_policy, select_face
 from synth.records import Skip
 from synth.seeds import sample_seed
 from synth.targets import Target
@@ -121,7 +121,7 @@ def _around(mask: NDArray[np.bool_]) -> Box:
 
 
 @dataclass(frozen=True)
-class PhotoEditor:
+class PhotoEditor(DetectorOwner):
     """Photos to edited photos.
 
     Attributes
@@ -165,16 +165,6 @@ class PhotoEditor:
         """SHA-256 by name of every data file that decides the pictures."""
         own = assets.verified("dlib_68") if self.landmarks == "dlib" else {}
         return own | editor_digests(self.weights)
-
-    @cached_property
-    def _detector(self) -> Detector:
-        return get_detector(self.landmarks)
-
-    def detector(self, photo: ImageSource) -> Detector:
-        """The landmark detector; ``file`` looks beside the photo."""
-        if self.landmarks.startswith("file"):
-            return get_detector(self.landmarks, sources=[photo])
-        return self._detector
 
     def preload(self) -> None:
         """Load everything, so that what is missing is said before the first photo."""

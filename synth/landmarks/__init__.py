@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -15,7 +16,14 @@ from synth.errors import SkipPhoto, UsageError
 from synth.image_files import ImageSource
 from synth.types import FaceImage, Landmarks
 
-__all__ = ["DETECTORS", "Detector", "get_detector", "parse_face_policy", "select_face"]
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "DetectorOwner",
+    "get_detector",
+    "parse_face_policy",
+    "select_face",
+]
 
 #: Name -> (module, class, what it is).
 DETECTORS: dict[str, tuple[str, str, str]] = {
@@ -44,6 +52,26 @@ class Detector(Protocol):
             If a package or model file of the detector is missing.
         """
         ...
+
+
+class DetectorOwner:
+    """Mixin of what finds faces in photos: its detector, made when first needed."""
+
+    landmarks: str
+
+    def detector_options(self) -> dict[str, Any]:
+        """Keyword arguments of the detector."""
+        return {}
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return get_detector(self.landmarks, **self.detector_options())
+
+    def detector(self, photo: object = None) -> Detector:
+        """The landmark detector; ``file`` looks beside `photo`."""
+        if self.landmarks.startswith("file") and isinstance(photo, ImageSource):
+            return get_detector(self.landmarks, sources=[photo])
+        return self._detector
 
 
 def get_detector(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from synth.color import COLOURED, chroma, to_grey
 from synth.errors import AssetError, DependencyError, SkipPhoto, UsageError
 from synth.images import ImageSource, load_image, read_record
-from synth.landmarks import Detector, get_detector
+from synth.landmarks import DetectorOwner
 from synth.records import Skip
 from synth.seeds import sample_seed
 from synth.targets import Target
@@ -102,7 +102,7 @@ class Translated:
 
 
 @dataclass(frozen=True)
-class PhotoTranslator:
+class PhotoTranslator(DetectorOwner):
     """Photos to the other spectrum.
 
     Attributes
@@ -151,16 +151,6 @@ class PhotoTranslator:
     def digests(self) -> dict[str, str]:
         """SHA-256 by name of the weights."""
         return dict(weights_digests(self.to, self.method, self.weights))
-
-    @cached_property
-    def _detector(self) -> Detector:
-        return get_detector(self.landmarks)
-
-    def detector(self, photo: ImageSource) -> Detector:
-        """The landmark detector; ``file`` looks beside the photo."""
-        if self.landmarks.startswith("file"):
-            return get_detector(self.landmarks, sources=[photo])
-        return self._detector
 
     def preload(self) -> None:
         """Load everything, so that what is missing is said before the first photo."""
