@@ -6,12 +6,12 @@ skipped, 130 interrupted.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import click
 
 from synth import __version__
+from synth.cli.lazy import TableGroup
 from synth.errors import DependencyError, SynthError, UsageError
 
 __all__ = ["cli", "main"]
@@ -43,17 +43,8 @@ def failure(message: str, exit_code: int) -> click.ClickException:
     return error
 
 
-class LazyGroup(click.Group):
-    """Loads a command's module when it is asked for, and turns errors into exit codes."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"synth.cli.{cmd_name}"), cmd_name)
-        return command
+class CommandGroup(TableGroup):
+    """Turns errors into exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -66,7 +57,11 @@ class LazyGroup(click.Group):
             raise failure("interrupted", 130) from None
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandGroup,
+    table={name: f"{__name__}.{name}" for name in COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="synth")
 def cli() -> None:
     """Labelled facial-affect data from neutral photos."""
