@@ -179,19 +179,22 @@ class Exports:
         self._worker.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, job: Job) -> None:
+        state, message = "failed", ""
         try:
             if not job.cancel.is_set():
                 job.state = "working"
                 job.folder.mkdir(mode=0o700)
                 job.file = self._make(job)
-            job.state = "cancelled" if job.cancel.is_set() else "done"
+            state = "cancelled" if job.cancel.is_set() else "done"
         except SynthError as error:
-            job.state, job.message = "failed", str(error)
+            message = str(error)
         except Exception as error:  # a bug costs one export, not the session
             log.exception("export failed")
-            job.state, job.message = "failed", f"{type(error).__name__}: {error}"
-        if job.state != "done":
+            message = f"{type(error).__name__}: {error}"
+        if state != "done":
             shutil.rmtree(job.folder, ignore_errors=True)
+        # Last: whoever reads that a job has ended finds its message there and its files gone.
+        job.message, job.state = message, state
 
     def _make(self, job: Job) -> Path | None:
         wanted = job.wanted
