@@ -24,7 +24,17 @@ from synth.errors import ShapeError
 from synth.metrics.classes import FROM_COUNTS
 from synth.metrics.sums import FROM_SUMS, cell_terms, number_terms
 
-__all__ = ["MEASURES", "Difference", "Interval", "intervals", "paired_difference"]
+__all__ = [
+    "MEASURES",
+    "Difference",
+    "Interval",
+    "difference",
+    "interval_ends",
+    "intervals",
+    "paired_difference",
+    "person_numbers",
+    "times_drawn",
+]
 
 Float = NDArray[np.float64]
 #: A measure by name (`MEASURES`), or any function of target and estimate.
@@ -39,7 +49,9 @@ HELD = 4_000_000
 
 
 # --------------------------------------------------------------------------------- draws
-def _persons(subjects: Sequence[Hashable] | None, count: int) -> tuple[NDArray[np.int64], int]:
+def person_numbers(
+    subjects: Sequence[Hashable] | None, count: int
+) -> tuple[NDArray[np.int64], int]:
     """Number of the person of each picture, and how many there are."""
     if subjects is None:
         return np.arange(count), count
@@ -61,15 +73,18 @@ def _draws(people: int, folds: int, seed: int) -> Iterator[NDArray[np.int64]]:
         yield rng.integers(0, people, (min(step, folds - start), people))
 
 
-def _drawn_sums(by_person: Float, folds: int, seed: int) -> Float:
-    """(folds, M) sums of the terms over the persons of each draw."""
-    people = len(by_person)
-    parts = []
+def times_drawn(people: int, folds: int, seed: int) -> Iterator[Float]:
+    """(b, people) how often each person is in each draw; the draws of `intervals`."""
     for chosen in _draws(people, folds, seed):
         rows = np.arange(len(chosen))[:, None] * people
         times = np.bincount((rows + chosen).ravel(), minlength=chosen.size)
-        parts.append(times.reshape(chosen.shape).astype(np.float64) @ by_person)
-    return np.concatenate(parts)
+        yield times.reshape(chosen.shape).astype(np.float64)
+
+
+def _drawn_sums(by_person: Float, folds: int, seed: int) -> Float:
+    """(folds, M) sums of the terms over the persons of each draw."""
+    people = len(by_person)
+    return np.concatenate([times @ by_person for times in times_drawn(people, folds, seed)])
 
 
 def _summed(terms: Float, index: NDArray[np.int64], people: int) -> Float:
@@ -108,7 +123,7 @@ def _values(
         raise ShapeError(f"measure: expected one of {', '.join(MEASURES)}, got {unknown[0]!r}")
     if not len(target):
         raise ShapeError("target: expected at least one picture, got none")
-    index, people = _persons(subjects, len(target))
+    index, people = person_numbers(subjects, len(target))
     out: dict[Measure, list[tuple[float, Float]]] = {m: [] for m in measures}
     for estimate in estimates:
         if len(estimate) != len(target):
@@ -175,7 +190,10 @@ class Difference(Interval):
     p: float = float("nan")
 
 
-def _ends(value: float, drawn: Float, people: int, level: float) -> tuple[float, float, int]:
+def interval_ends(
+    value: float, drawn: Float, people: int, level: float
+) -> tuple[float, float, int]:
+    """Percentiles of the draws, and in how many the measure was undefined."""
     if not 0 < level < 1:
         raise ShapeError(f"level: expected a share between 0 and 1, got {level:g}")
     known = drawn[np.isfinite(drawn)]
@@ -219,7 +237,7 @@ def intervals(
     found, people = _values(measures, target, [estimate], subjects, folds, seed)
     out: dict[Measure, Interval] = {}
     for measure, [(value, drawn)] in found.items():
-        low, high, missing = _ends(value, drawn, people, level)
+        low, high, missing = interval_ends(value, drawn, people, level)
         out[measure] = Interval(value, low, high, len(target), people, missing)
     return out
 
@@ -255,10 +273,15 @@ def paired_difference(
     found, people = _values([measure], target, [first, second], subjects, folds, seed)
     (value_1, drawn_1), (value_2, drawn_2) = found[measure]
     value, drawn = value_2 - value_1, drawn_2 - drawn_1
-    low, high, missing = _ends(value, drawn, people, level)
+    return difference(value, drawn, len(target), people, level)
+
+
+def difference(value: float, drawn: Float, n: int, people: int, level: float) -> Difference:
+    """The record of a difference from its values in the draws (folds,)."""
+    low, high, missing = interval_ends(value, drawn, people, level)
     known = drawn[np.isfinite(drawn)]
     p = float("nan")
     if np.isfinite(low):
         least = min(int((known <= 0).sum()), int((known >= 0).sum()))
         p = min(1.0, 2 * (least + 1) / (len(known) + 1))
-    return Difference(value, low, high, len(target), people, missing, p)
+    return Difference(value, low, high, n, people, missing, p)
