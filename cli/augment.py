@@ -85,7 +85,7 @@ OUTPUT = click.option("--output", "-o", "output", default="synth-set", show_defa
 @with_options(
     *options_named(
         PICTURE_OPTIONS, "crop", "size", "landmarks", "face", "composite", "backend",
-        "refine", "editor_weights", "nir",
+        "without", "refine", "editor_weights", "nir",
         "nir_order", "nir_weights", "model", "gallery", "allow_non_neutral",
     ),
     *RUN_OPTIONS[3:],

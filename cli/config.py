@@ -164,8 +164,8 @@ def make_generator(options: dict[str, Any]) -> Generator:
     from synth.pipeline import Generator
 
     names = "model gallery landmarks face composite backend crop size seed device".split()
-    more = "lookup blinks head_motion nir nir_order nir_weights route refine editor_weights".split()
-    names += [n for n in more if n in options]
+    more = "lookup blinks head_motion nir nir_order nir_weights route refine editor_weights without"
+    names += [n for n in more.split() if n in options]
     limits = Limits.any_expression() if options["allow_non_neutral"] else Limits()
     return Generator(**{name: options[name] for name in names}, limits=limits)
 

@@ -150,8 +150,8 @@ PATH_OPTIONS = (
 #: How a picture is made.
 PICTURE_OPTIONS = (
     click.option("--crop", metavar="PROFILE",
-                 help="Cut the face out: face (the whole head), affectnet224, rafdb100, affwild112 "
-                      "or fer48.  [default: raw, the whole photo]"),
+                 help="Cut the face out: face (the whole head), affectnet224, rafdb100, affwild112, "
+                      "fer48 or aligned.  [default: raw, the whole photo]"),
     click.option("--size", type=int, metavar="N",
                  help="Side of the crop in pixels.  [default: the profile's, or 512]"),
     click.option("--format", "format", type=click.Choice(["png", "jpeg", "webp"]), default="png",
@@ -168,6 +168,9 @@ PICTURE_OPTIONS = (
     click.option("--backend", type=click.Choice(["numba", "pytorch3d", "torch"]), default="numba",
                  show_default=True,
                  help="Rasteriser; torch draws whole batches, on --device cuda too."),
+    click.option("--without", default="", metavar="STAGES",
+                 help="Leave out stages of the renderer, for ablations: relight, folds, mouth, "
+                      "eyes, with commas between."),
     click.option("--refine", type=click.Choice(["ganmut"]),
                  help="Let the conditional network of synth edit go over each picture."),
     click.option("--editor-weights", type=click.Path(path_type=Path), metavar="FILE",

@@ -9,6 +9,8 @@ profile                 px    crop
 ``rafdb100``            100   eyes and mouth brought to RAF-DB's places, rotated
 ``affwild112``          112   five points brought to ArcFace's template, rotated
 ``fer48``               48    the face as tight as FER2013 shows it, upright, in colour
+``aligned``             any   eyes and nose at fixed places, rotated: what synth's own
+                              readers of faces see
 ======================  ====  =======================================================
 
 How sure each one is stands with it in `PROFILES`. Rotated crops keep the shape of
@@ -125,6 +127,16 @@ PROFILES: dict[str, Profile] = {
         "48 px: certain; the box: estimated; grey is left to the reader",
         margin=1.05,
         rise=0.04,
+    ),
+    # A smile moves the mouth, a drawn brow the brows: aligned by them, a crop would hide what a
+    # reader is to see. The corners of the eyes and the nose's tip and base hardly move.
+    "aligned": Profile(
+        None,
+        "aligned",
+        "synth.recognition: eyes a third of the side apart, brows raised and jaw dropped inside",
+        "certain: our own",
+        template=((1 / 3, 0.30), (2 / 3, 0.30), (0.5, 0.497)),
+        points=((36, 39), (42, 45), (30, 33)),
     ),
 }
 

@@ -110,7 +110,8 @@ def _action_units(target: Target, done: Act) -> dict[str, float]:
 
 def _notes(settings: Settings, rig: FaceRig) -> tuple[str, ...]:
     count = rig.landmarks.faces_found
-    return rig.image.notes + ((f"{settings.face} of {count} faces",) if count > 1 else ())
+    faces = (f"{settings.face} of {count} faces",) if count > 1 else ()
+    return rig.image.notes + faces + ((f"without {settings.without}",) if settings.without else ())
 
 
 def _rounded(values: NDArray[np.float64], digits: int) -> Any:

@@ -16,7 +16,7 @@ from synth.editing import editor_digests
 from synth.errors import AssetError, UsageError
 from synth.expressions.gallery import LOOKUPS
 from synth.landmarks import DETECTORS, parse_face_policy
-from synth.render.settings import RenderSettings
+from synth.render.settings import RenderSettings, parse_stages
 from synth.translation import weights_digests
 
 __all__ = ["Settings", "parse_route", "torch_device"]
@@ -90,6 +90,9 @@ class Settings:
         See `synth.render.settings`.
     backend : {"numba", "pytorch3d", "torch"}
         See `synth.render.settings`.
+    without : str
+        Stages of the renderer to leave out, such as ``"mouth,folds"``; for ablations, see
+        `synth.render.settings.STAGES`.
     crop : str, optional
         A profile of `synth.crops.PROFILES`: cut the face out, to `size` x `size` pixels.
     size : int, optional
@@ -130,6 +133,7 @@ class Settings:
     lookup: Literal["smooth", "class"] = "smooth"
     composite: Literal["warp", "poisson"] = "warp"
     backend: Literal["numba", "pytorch3d", "torch"] = "numba"
+    without: str = ""
     crop: str | None = None
     size: int | None = None
     nir: bool = False
@@ -146,6 +150,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "face", parse_face_policy(self.face))
+        object.__setattr__(self, "without", ",".join(parse_stages(self.without)))
         _ = self.routes, self.render_settings  # refuses an unknown route, composite or backend
         for name, allowed in (
             ("lookup", LOOKUPS),
@@ -196,6 +201,7 @@ class Settings:
             composite=self.composite,
             backend=self.backend,
             nir=self.nir and self.nir_order == "photo",
+            **dict.fromkeys(parse_stages(self.without), False),
         )
 
     @property

@@ -21,7 +21,8 @@ LAYERS = {
     "settings": 3, "testing": 3, "translation": 3,
     "evaluation": 4, "folds_build": 4, "pipeline": 4, "training": 4,
     "augment": 5, "batch": 5, "dataset": 5, "distributed": 5, "preview": 5,
-    "cli": 6, "studio": 6,
+    "experiments": 6, "face_sets": 6,
+    "cli": 7, "studio": 7,
 }  # fmt: skip
 
 #: Imports within a layer that are part of the design, each with its reason.
@@ -50,6 +51,7 @@ SIDEWAYS = {
     ("settings", "editing"): "which weights a setting means",
     ("parts", "translation"): "one of the parts is a translator",
     ("settings", "translation"): "which weights a setting means",
+    ("experiments", "face_sets"): "experiments read the sets they make",
     ("provenance", "settings"): "records which settings made a picture",
 }
 

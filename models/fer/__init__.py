@@ -38,7 +38,8 @@ Module = Any
 
 #: What weights files of readers say they are.
 KIND = "fer"
-SPECTRA = ("vis", "nir")
+#: What a reader was trained on; one of ``both`` reads either.
+SPECTRA = ("vis", "nir", "both")
 
 
 def build(config: FERConfig) -> Module:
@@ -63,7 +64,7 @@ def save_fer(
         Its folder exists.
     network : Module
         From `build`.
-    spectrum : {"vis", "nir"}
+    spectrum : {"vis", "nir", "both"}
         What its pictures were taken in.
     **meta : str
         More to keep, such as ``data="..."``; see `load_fer` for what is kept anyway.
@@ -76,7 +77,7 @@ def save_fer(
     from synth.models.weights import save_weights
 
     if spectrum not in SPECTRA:
-        raise UsageError(f"spectrum: expected vis or nir, got {spectrum!r}")
+        raise UsageError(f"spectrum: expected one of {', '.join(SPECTRA)}, got {spectrum!r}")
     config: FERConfig = network.config
     kept = {
         "config": config.dumps(),
@@ -127,7 +128,7 @@ def load_fer(
     if task is not None and task not in TASKS:
         raise UsageError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
     if spectrum is not None and spectrum not in SPECTRA:
-        raise UsageError(f"spectrum: expected vis or nir, got {spectrum!r}")
+        raise UsageError(f"spectrum: expected one of {', '.join(SPECTRA)}, got {spectrum!r}")
     tensors, meta = load_weights(path, KIND)
     config = FERConfig.loads(meta.get("config", ""))
     if task is not None and config.task not in (task, "both"):
@@ -135,7 +136,8 @@ def load_fer(
             f"weights: expected a network for the task {task}, got one for {config.task} in "
             f"{os.fspath(path)}; train one with --task {task}, or name another file"
         )
-    _refuse(path, "spectrum", spectrum, meta.get("spectrum"))
+    if meta.get("spectrum") != "both":
+        _refuse(path, "spectrum", spectrum, meta.get("spectrum"))
     _refuse(path, "normalisation", NORMALISATION, meta.get("normalisation"))
     with torch.random.fork_rng(devices=[]):  # reading a file draws nothing from the caller
         network = build(config)

@@ -24,6 +24,7 @@ __all__ = [
     "FERNetwork",
     "Head",
     "InvertedResidual",
+    "LandmarkBranch",
     "SqueezeExcite",
     "StochasticDepth",
     "check_images",
@@ -35,6 +36,8 @@ __all__ = [
 Tensor = Any
 Activation = Callable[[], nn.Module]
 Norm = Callable[[int], nn.Module]
+
+LANDMARKS = 68
 
 
 def scaled(channels: float, width: float = 1.0, step: int = 8) -> int:
@@ -176,8 +179,34 @@ class Head(nn.Module):
         )
 
 
+class LandmarkBranch(nn.Module):
+    """Features (N, 64) of 68 landmarks in an aligned picture: two layers on their places.
+
+    The shape of a face says much of its expression, and says it alike in rendered and in
+    real pictures; a ridge on landmarks read real near-infrared faces as well as a small
+    network on pixels did (docs/fer_results.md).
+    """
+
+    FEATURES = 64
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.norm = nn.BatchNorm1d(2 * LANDMARKS)
+        self.layers = nn.Sequential(
+            nn.Linear(2 * LANDMARKS, 128), nn.ReLU(), nn.Linear(128, self.FEATURES), nn.ReLU()
+        )
+        initialise(self.layers)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Of `points` (N, 68, 2) in pixels of pictures of `size`."""
+        return self.layers(self.norm((points / self.size).flatten(1)))
+
+
 class FERNetwork(nn.Module):
     """A backbone that makes features (N, F) of pictures, and the heads that read them.
+
+    Where the configuration wants landmarks, the heads read the `LandmarkBranch` too.
 
     Parameters
     ----------
@@ -192,19 +221,38 @@ class FERNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = backbone
-        self.head = Head(features, config)
+        self.branch = LandmarkBranch(config.size) if config.landmarks else None
+        self.head = Head(features + (self.branch.FEATURES if self.branch else 0), config)
         initialise(backbone)
 
-    def forward(self, images: Tensor) -> FEROutput:
-        """What it says about `images` (N, channels, size, size), float in [-1, 1].
+    def forward(self, images: Tensor, points: Tensor | None = None) -> FEROutput:
+        """What it says about `images`, given the landmarks where it reads them.
+
+        Parameters
+        ----------
+        images : (N, channels, size, size) float
+            In [-1, 1].
+        points : (N, 68, 2) float, optional
+            Landmarks in pixels of `images`; needed with ``config.landmarks``, and refused
+            without.
 
         Raises
         ------
         ShapeError
-            If they have other channels or another size than the configuration says.
+            If the images have other channels or another size than the configuration says,
+            or the landmarks are missing, superfluous or of another shape.
         """
         check_images(images, self.config)
-        return self.head(self.backbone(images))
+        features = self.backbone(images)
+        if self.branch is None and points is None:
+            return self.head(features)
+        wanted = None if self.branch is None else (len(images), LANDMARKS, 2)
+        if self.branch is None or points is None or tuple(points.shape) != wanted:
+            got = "none" if points is None else tuple(points.shape)
+            raise ShapeError(
+                f"points: expected {wanted or 'none'}, got {got}; see config.landmarks"
+            )
+        return self.head(torch.cat([features, self.branch(points.to(features))], dim=1))
 
 
 def check_images(images: Tensor, config: FERConfig) -> None:

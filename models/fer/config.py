@@ -44,7 +44,7 @@ class Architecture:
     video : bool
         Whether it takes (N, T, channels, size, size) and answers for each frame.
     points : bool
-        Whether it also takes landmarks (N, 68, 2), in pixels of its input.
+        Whether it takes landmarks (N, 68, 2), in pixels of its input, where they are given.
     """
 
     module: str
@@ -56,6 +56,7 @@ class Architecture:
 
 #: Name -> network. MobileNetV1 at half width is ``mobilenet_v1`` with ``width=0.5``.
 ARCHITECTURES: dict[str, Architecture] = {
+    "small_cnn": Architecture("small_cnn", size=64, step=16),
     "mobilenet_v1": Architecture("mobilenet"),
     "mobilenet_v2": Architecture("mobilenet"),
     "mobilenet_v3_small": Architecture("mobilenet"),
@@ -113,6 +114,10 @@ class FERConfig:
     dropout : float
         Share of the features dropped before the heads while training; in EfficientNet
         and POSTER also the share of the deepest residual branches dropped.
+    landmarks : bool
+        Whether it also reads the 68 landmarks, which then have to be given with each
+        picture: see `synth.models.fer.blocks.LandmarkBranch`. Not for networks of video or
+        those that take landmarks of their own accord.
     """
 
     arch: str = "mobilenet_v2"
@@ -122,6 +127,7 @@ class FERConfig:
     channels: int = 3
     width: float = 1.0
     dropout: float = 0.0
+    landmarks: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -143,6 +149,15 @@ class FERConfig:
             raise UsageError(f"width: expected more than 0 and at most 4, got {self.width}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout: expected 0 or more and less than 1, got {self.dropout}")
+        if self.landmarks and (self.architecture.video or self.architecture.points):
+            raise UsageError(
+                f"landmarks: expected no branch for them with {self.arch}; leave it out"
+            )
+
+    @property
+    def reads_points(self) -> bool:
+        """Whether its forward takes ``points``."""
+        return self.landmarks or self.architecture.points
 
     @property
     def task(self) -> str:

@@ -36,7 +36,7 @@ __all__ = ["Replay", "find_row", "replay", "settings_of"]
 #: Settings of `Generator` that ``run.toml`` holds under their own names.
 KEPT = ("model", "gallery", "landmarks", "face", "lookup", "composite", "backend", "crop", "size",
         "seed", "nir", "nir_order", "nir_weights", "route", "refine",
-        "editor_weights")  # fmt: skip
+        "editor_weights", "without")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,27 @@ from typing import Literal
 
 from synth.errors import UsageError
 
-__all__ = ["RenderSettings"]
+__all__ = ["STAGES", "RenderSettings", "parse_stages"]
 
+#: Parts of a drawn face that can be left out, to learn what they are worth.
+STAGES = ("relight", "folds", "mouth", "eyes")
 
 #: What is left of the folds under a lamp at the camera.
 NIR_FOLDS = 0.6
+
+
+def parse_stages(text: str) -> tuple[str, ...]:
+    """The stages of ``"mouth,folds"``, each once; none of an empty text.
+
+    Raises
+    ------
+    UsageError
+        If one is none of `STAGES`.
+    """
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if unknown := [name for name in names if name not in STAGES]:
+        raise UsageError(f"without: expected some of {', '.join(STAGES)}, got {unknown[0]!r}")
+    return tuple(stage for stage in STAGES if stage in names)
 
 
 @dataclass(frozen=True)
