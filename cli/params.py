@@ -150,8 +150,8 @@ PATH_OPTIONS = (
 #: How a picture is made.
 PICTURE_OPTIONS = (
     click.option("--crop", metavar="PROFILE",
-                 help="Cut the face out: face (the whole head), affectnet224, rafdb100, affwild112, "
-                      "fer48 or aligned.  [default: raw, the whole photo]"),
+                 help="Cut the face out: face (the whole head), affectnet224, rafdb100, "
+                      "affwild112, fer48 or aligned.  [default: raw, the whole photo]"),
     click.option("--size", type=int, metavar="N",
                  help="Side of the crop in pixels.  [default: the profile's, or 512]"),
     click.option("--format", "format", type=click.Choice(["png", "jpeg", "webp"]), default="png",

@@ -458,7 +458,7 @@ def test_crops_become_input_and_landmarks_go_with_them():
     batch = to_input([crop, np.full((48, 48), 128, np.uint8)], config)
     assert batch.shape == (2, 1, 48, 48) and batch.min() == -1 and batch.max() == 1
     bright = torch.nonzero(batch[0, 0] > 0).double().mean(0).flip(0)  # x, y
-    middle = np.full((1, 68, 2), (21.5, 41.5))
+    middle = np.tile((21.5, 41.5), (1, 68, 1))
     assert np.allclose(scale_points(middle, 96, config)[0, 0], bright)
     assert torch.allclose(batch[1], torch.tensor(128 / 127.5 - 1))
     with pytest.raises(ShapeError, match="pixels: expected"):
