@@ -12,10 +12,22 @@ from pathlib import Path
 from synth.affect import expression_name
 from synth.errors import TargetError, UsageError
 
-__all__ = ["SPECTRA", "CorpusImage", "expression_of", "in_order", "number_in", "word_of"]
+__all__ = [
+    "SPECTRA",
+    "SPLITS",
+    "CorpusImage",
+    "expression_of",
+    "in_order",
+    "number_in",
+    "split_of",
+    "word_of",
+]
 
 #: The two spectra.
 SPECTRA = ("vis", "nir")
+
+#: Parts that a set's authors made; validation sets are ``val``.
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,16 @@ class CorpusImage:
     pair : str
         The image of the other spectrum with the same text shows the same moment; "" where
         there is none.
+    split : str
+        The part in which the set's authors put it, one of `SPLITS`, or "".
+    groups : tuple of (str, str)
+        What the set tells of the person, such as ``("gender", "female")``; sorted by name.
 
     Raises
     ------
     UsageError
-        If the spectrum is unknown, the subject is empty, or valence and arousal are not
-        both numbers in [-1, 1] or both None.
+        If the spectrum or split is unknown, the subject is empty, or valence and arousal are
+        not both numbers in [-1, 1] or both None.
     """
 
     path: Path
@@ -64,12 +80,19 @@ class CorpusImage:
     frame: int = -1
     light: str = ""
     pair: str = ""
+    split: str = ""
+    groups: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.spectrum not in SPECTRA:
             raise UsageError(f"spectrum: expected vis or nir, got {self.spectrum!r}")
         if not self.subject:
             raise UsageError(f"subject: expected a name for {self.name}, got an empty one")
+        if self.split and self.split not in SPLITS:
+            raise UsageError(
+                f"split: expected one of {', '.join(SPLITS)} for {self.name}, or none, got "
+                f"{self.split!r}"
+            )
         affect = (self.valence, self.arousal)
         if affect != (None, None) and not all(
             value is not None and math.isfinite(value) and abs(value) <= 1 for value in affect
@@ -131,6 +154,21 @@ def expression_of(text: str, place: str) -> str:
         return expression_name(text) if text.strip() else ""
     except TargetError as error:
         raise UsageError(f"{place}: {error}") from None
+
+
+def split_of(text: str, place: str) -> str:
+    """The name in `SPLITS` for a cell, ``validation`` being ``val``; "" for an empty one.
+
+    Raises
+    ------
+    UsageError
+        If it is none of them; the message starts with `place`.
+    """
+    word = text.strip().lower()
+    word = {"validation": "val", "training": "train"}.get(word, word)
+    if word and word not in SPLITS:
+        raise UsageError(f"{place}: expected a split among {', '.join(SPLITS)}, got {text!r}")
+    return word
 
 
 def number_in(text: str, place: str, column: str) -> float | None:
