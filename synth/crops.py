@@ -133,9 +133,9 @@ PROFILES: dict[str, Profile] = {
     "aligned": Profile(
         None,
         "aligned",
-        "synth.recognition: eyes a third of the side apart, brows raised and jaw dropped inside",
+        "synth.recognition: eyes .38 of the side apart; raised brows and open mouths are inside",
         "certain: our own",
-        template=((1 / 3, 0.30), (2 / 3, 0.30), (0.5, 0.497)),
+        template=((0.31, 0.29), (0.69, 0.29), (0.5, 0.515)),
         points=((36, 39), (42, 45), (30, 33)),
     ),
 }
