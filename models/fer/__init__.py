@@ -8,6 +8,7 @@ does not import torch.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "FERConfig",
     "FEROutput",
     "build",
+    "fer_metadata",
     "load_fer",
     "save_fer",
 ]
@@ -76,9 +78,20 @@ def save_fer(
     """
     from synth.models.weights import save_weights
 
+    kept = fer_metadata(network.config, spectrum, meta)
+    save_weights(path, network.state_dict(), KIND, **kept)
+
+
+def fer_metadata(config: FERConfig, spectrum: str, meta: Mapping[str, str]) -> dict[str, str]:
+    """What a reader's file says of it, ``kind`` apart: `meta`, and what is written anyway.
+
+    Raises
+    ------
+    UsageError
+        If the spectrum is unknown, or `meta` would overwrite what is kept anyway.
+    """
     if spectrum not in SPECTRA:
         raise UsageError(f"spectrum: expected one of {', '.join(SPECTRA)}, got {spectrum!r}")
-    config: FERConfig = network.config
     kept = {
         "config": config.dumps(),
         "task": config.task,
@@ -89,7 +102,7 @@ def save_fer(
     }
     if taken := sorted({*kept, "kind"} & set(meta)):
         raise UsageError(f"meta: expected other names, got {', '.join(taken)}; they are written")
-    save_weights(path, network.state_dict(), KIND, **kept, **meta)
+    return {**kept, **meta}
 
 
 def load_fer(

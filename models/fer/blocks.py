@@ -199,8 +199,13 @@ class LandmarkBranch(nn.Module):
         initialise(self.layers)
 
     def forward(self, points: Tensor) -> Tensor:
-        """Of `points` (N, 68, 2) in pixels of pictures of `size`."""
-        return self.layers(self.norm((points / self.size).flatten(1)))
+        """Of `points` (N, 68, 2) in pixels of pictures of `size`.
+
+        Faces with a NaN among them are read as the mean of the faces it was trained on.
+        """
+        places = (points / self.size).flatten(1)
+        known = places.isfinite().all(1, keepdim=True)
+        return self.layers(self.norm(torch.where(known, places, self.norm.running_mean)))
 
 
 class FERNetwork(nn.Module):
@@ -234,7 +239,7 @@ class FERNetwork(nn.Module):
             In [-1, 1].
         points : (N, 68, 2) float, optional
             Landmarks in pixels of `images`; needed with ``config.landmarks``, and refused
-            without.
+            without. NaN where unknown, see `LandmarkBranch`.
 
         Raises
         ------
@@ -243,16 +248,28 @@ class FERNetwork(nn.Module):
             or the landmarks are missing, superfluous or of another shape.
         """
         check_images(images, self.config)
-        features = self.backbone(images)
-        if self.branch is None and points is None:
-            return self.head(features)
+        self.check_points(images, points)
+        return self.answer(self.backbone(images), points)
+
+    def check_points(self, images: Tensor, points: Tensor | None) -> None:
+        """Raise `ShapeError` unless `points` are what goes with `images`: (N, 68, 2), or none."""
         wanted = None if self.branch is None else (len(images), LANDMARKS, 2)
-        if self.branch is None or points is None or tuple(points.shape) != wanted:
-            got = "none" if points is None else tuple(points.shape)
+        got = None if points is None else tuple(points.shape)
+        if got != wanted:
             raise ShapeError(
-                f"points: expected {wanted or 'none'}, got {got}; see config.landmarks"
+                f"points: expected {wanted or 'none'}, got {got or 'none'}; see config.landmarks"
             )
-        return self.head(torch.cat([features, self.branch(points.to(features))], dim=1))
+
+    def answer(
+        self, features: Tensor, points: Tensor | None, attention: tuple[Tensor, ...] = ()
+    ) -> FEROutput:
+        """What the heads say about features of the pictures, and of the landmarks if it reads them.
+
+        The features in the answer are those of both.
+        """
+        if self.branch is not None:
+            features = torch.cat([features, self.branch(points.to(features))], dim=1)
+        return self.head(features, attention)
 
 
 def check_images(images: Tensor, config: FERConfig) -> None:

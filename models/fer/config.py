@@ -14,6 +14,7 @@ from synth.errors import AssetError, UsageError
 
 __all__ = [
     "ARCHITECTURES",
+    "LIBRARIES",
     "NORMALISATION",
     "TASKS",
     "Architecture",
@@ -70,6 +71,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "vgg_face_gru": Architecture("video", size=96, video=True),
     "resnet50_gru": Architecture("video", size=96, video=True),
 }
+#: Packages whose networks can be the backbone: ``torchvision:resnet18``, ``timm:NAME``.
+LIBRARIES = ("torchvision", "timm")
+FOREIGN = Architecture("foreign")
 
 
 class FEROutput(NamedTuple):
@@ -100,7 +104,8 @@ class FERConfig:
     Attributes
     ----------
     arch : str
-        A key of `ARCHITECTURES`.
+        A key of `ARCHITECTURES`, or a network of one of `LIBRARIES` and its name there:
+        see `synth.models.fer.foreign`.
     va : bool
         Whether it answers with valence and arousal.
     classes : tuple of str
@@ -131,8 +136,11 @@ class FERConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        if self.arch not in ARCHITECTURES:
-            raise UsageError(f"arch: expected one of {', '.join(ARCHITECTURES)}, got {self.arch!r}")
+        if self.arch not in ARCHITECTURES and not self.foreign:
+            raise UsageError(
+                f"arch: expected one of {', '.join(ARCHITECTURES)}, torchvision:NAME or timm:NAME, "
+                f"got {self.arch!r}"
+            )
         if not self.va and not self.classes:
             raise UsageError("va, classes: expected at least one head, got neither; name classes")
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
@@ -147,6 +155,8 @@ class FERConfig:
             raise UsageError(f"channels: expected 3 (colour) or 1 (grey), got {self.channels}")
         if not 0 < self.width <= 4:
             raise UsageError(f"width: expected more than 0 and at most 4, got {self.width}")
+        if self.foreign and self.width != 1:
+            raise UsageError(f"width: expected 1 for {self.arch}, got {self.width}; leave it out")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout: expected 0 or more and less than 1, got {self.dropout}")
         if self.landmarks and (self.architecture.video or self.architecture.points):
@@ -160,6 +170,12 @@ class FERConfig:
         return self.landmarks or self.architecture.points
 
     @property
+    def foreign(self) -> bool:
+        """Whether its backbone is a network of one of `LIBRARIES`."""
+        library, _, name = self.arch.partition(":")
+        return library in LIBRARIES and bool(name)
+
+    @property
     def task(self) -> str:
         """One of `TASKS`."""
         return "both" if self.va and self.classes else "va" if self.va else "expr"
@@ -167,7 +183,7 @@ class FERConfig:
     @property
     def architecture(self) -> Architecture:
         """Where it is built and how it is fed."""
-        return ARCHITECTURES[self.arch]
+        return FOREIGN if self.foreign else ARCHITECTURES[self.arch]
 
     def dumps(self) -> str:
         """As JSON, for the metadata of a weights file."""

@@ -176,21 +176,23 @@ class DDAMFN(FERNetwork):
         self.attention = nn.ModuleList(DirectionMaps(features, side) for _ in range(heads))
         self.gather = nn.Sequential(_summed(features, (side, side)), nn.Flatten())
 
-    def forward(self, images: Tensor) -> FEROutput:
-        """What it says about `images` (N, channels, size, size), and its attention.
+    def forward(self, images: Tensor, points: Tensor | None = None) -> FEROutput:
+        """What it says about `images`, as `FERNetwork.forward`, and its attention.
 
         Raises
         ------
         ShapeError
-            If they have other channels or another size than the configuration says.
+            If the images have other channels or another size than the configuration says,
+            or the landmarks are missing, superfluous or of another shape.
         """
         check_images(images, self.config)
+        self.check_points(images, points)
         maps = self.backbone(images)
         attention = tuple(head(maps) for head in self.attention)
         strongest = attention[0]
         for other in attention[1:]:
             strongest = torch.maximum(strongest, other)
-        return self.head(self.gather(maps * strongest), attention)
+        return self.answer(self.gather(maps * strongest), points, attention)
 
 
 def attention_loss(attention: tuple[Tensor, ...], eps: float = 1e-4) -> Tensor:

@@ -209,7 +209,8 @@ class Poster(FERNetwork):
         images : (N, channels, size, size) float
             In [-1, 1].
         points : (N, 68, 2) float, optional
-            Landmarks in pixels of `images`; by default it looks for them itself.
+            Landmarks in pixels of `images`, NaN where unknown: those are in no map. By
+            default it looks for them itself.
 
         Raises
         ------
@@ -225,7 +226,7 @@ class Poster(FERNetwork):
                 "give the 68 landmarks of each picture"
             )
         else:
-            maps = heatmaps(points.to(images), self.config.size, PATCH)
+            maps = heatmaps(points.to(images), self.config.size, PATCH).nan_to_num(0.0)
         picture = self.picture(self.backbone(images).flatten(2).transpose(1, 2))
         landmarks = self.landmarks(maps).flatten(2).transpose(1, 2)
         return self.head(self.fusion(picture, landmarks))

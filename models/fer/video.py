@@ -57,7 +57,9 @@ class VideoNetwork(FERNetwork):
         """
         check_images(images, self.config)
         seen = self.backbone(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        return self.head(self.memory(seen)[0])
+        # Said explicitly, the start follows the batch in exported networks too.
+        start = seen.new_zeros(LAYERS, images.shape[0], self.memory.hidden_size)
+        return self.head(self.memory(seen, start)[0])
 
 
 def build(config: FERConfig) -> VideoNetwork:
