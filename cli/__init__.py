@@ -24,6 +24,7 @@ COMMANDS = (
     "edit",
     "morph",
     "translate",
+    "infer",
     "train",
     "evaluate",
     "experiment",

@@ -28,6 +28,7 @@ COMMANDS = [
     "edit",
     "morph",
     "translate",
+    "infer",
     "train",
     "train cyclegan",
     "train sde",

@@ -77,8 +77,9 @@ class FaceReader:
     weights : path, optional
         A file of `synth.models.fer.save_fer`; the one that comes with the package for
         the spectrum when not given.
-    spectrum : {"vis", "nir"}
-        What the pictures were taken in; weights of the other one are refused.
+    spectrum : {"vis", "nir"}, optional
+        What the pictures were taken in; weights of the other one are refused. None: what
+        the weights are for.
     device : {"cpu", "cuda", "auto"}
     batch : int
         Faces at a time; decides the speed and the memory, not the numbers.
@@ -94,7 +95,7 @@ class FaceReader:
     def __init__(
         self,
         weights: str | os.PathLike[str] | None = None,
-        spectrum: str = "vis",
+        spectrum: str | None = "vis",
         device: str = "cpu",
         batch: int = 64,
     ) -> None:
@@ -102,10 +103,11 @@ class FaceReader:
 
         if batch < 1:
             raise UsageError(f"batch: expected at least 1, got {batch}")
-        self.spectrum, self.batch = spectrum, batch
+        self.batch = batch
         self.device = _device(device)
-        self.path = default_weights(spectrum) if weights is None else Path(weights)
+        self.path = default_weights(spectrum or "vis") if weights is None else Path(weights)
         network, self.meta = load_fer(self.path, spectrum=spectrum)
+        self.spectrum = self.meta["spectrum"]
         self.network = network.to(self.device)
         self.config = network.config
 

@@ -1,0 +1,140 @@
+"""Photos of ``synth infer``: in this process or in several, the same rows either way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from synth.cli.infer_run import Found
+from synth.errors import AssetError, DependencyError, SkipPhoto, SynthError, UsageError
+from synth.images import ImageSource, load_image
+from synth.recognition.infer import FaceReading, Inference
+from synth.records import Skip
+from synth.threads import one_thread, one_thread_for_good
+
+__all__ = ["read_photos"]
+
+#: Photos read together; fixed, so that the rows do not depend on the number of workers.
+CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is drawn of each photo.
+
+    Attributes
+    ----------
+    root : Path
+    overlay, dashboard : bool
+    fmt : {"png", "jpeg"}
+    stems : dict of str to str
+        File name without extension by name of the photo.
+    """
+
+    root: Path
+    overlay: bool
+    dashboard: bool
+    fmt: str
+    stems: dict[str, str]
+
+
+Result = tuple[list[FaceReading], list[Skip]]
+
+
+def read_photos(
+    inference: Inference,
+    photos: Sequence[ImageSource],
+    options: dict[str, Any],
+    found: Found,
+    stop: Callable[[], bool],
+) -> None:
+    """Read all photos into `found`, in their order; with a bar where stderr is a terminal."""
+    from tqdm import tqdm
+
+    from synth.targets import source_stems
+
+    if not photos:
+        return
+    pictures = Pictures(
+        options["output"],
+        options["overlay"],
+        options["dashboard"],
+        options["pictures"],
+        source_stems([photo.name for photo in photos]),
+    )
+    chunks = [tuple(photos[i : i + CHUNK]) for i in range(0, len(photos), CHUNK)]
+    with tqdm(total=len(photos), unit=" photos", file=sys.stderr, disable=None, leave=False) as bar:
+        results = _results(inference, chunks, pictures, options["workers"])
+        for chunk, (readings, skips) in zip(chunks, results, strict=False):
+            found.readings += readings
+            found.skips += skips
+            found.photos += len(chunk)
+            bar.update(len(chunk))
+            if stop():
+                results.close()
+                return
+
+
+def _results(
+    inference: Inference,
+    chunks: list[tuple[ImageSource, ...]],
+    pictures: Pictures,
+    workers: int,
+) -> Iterator[Result]:
+    if workers <= 1 or len(chunks) < 2:
+        with one_thread():
+            for chunk in chunks:
+                yield _read(inference, chunk, pictures)
+        return
+    workers = min(workers, len(chunks))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (inference, pictures))
+    try:
+        yield from pool.map(_in_worker, chunks)
+    except BrokenProcessPool:
+        raise SynthError(
+            "workers: expected them to live, got one that died, perhaps for want of memory; "
+            "run the same command again, with fewer --workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_worker: tuple[Inference, Pictures] | None = None
+
+
+def _start(inference: Inference, pictures: Pictures) -> None:
+    import signal
+
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
+    one_thread_for_good()
+    _worker = (inference, pictures)
+
+
+def _in_worker(chunk: tuple[ImageSource, ...]) -> Result:
+    assert _worker is not None
+    return _read(_worker[0], chunk, _worker[1])
+
+
+def _read(inference: Inference, chunk: Sequence[ImageSource], pictures: Pictures) -> Result:
+    """Some photos: found one by one, read together, drawn."""
+    ready, skips = [], []
+    for photo in chunk:
+        try:
+            image = load_image(photo.path, name=photo.name)
+            spectrum = inference.spectrum_of(image)
+            ready.append((image, inference.detect(image, photo), spectrum))
+        except SkipPhoto as skip:
+            skips.append(Skip(photo.name, skip.reason, skip.value, str(skip)))
+        except (AssetError, DependencyError, UsageError):
+            raise  # every other photo would fail alike
+        except Exception as error:
+            skips.append(Skip(photo.name, "INTERNAL", None, f"{type(error).__name__}: {error}"))
+    readings = inference.read(ready)
+    return [reading for several in readings for reading in several], skips
