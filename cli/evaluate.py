@@ -10,6 +10,7 @@ __all__ = ["evaluate"]
 
 #: Command -> its module.
 COMMANDS = {
+    "fer": "synth.cli.evaluate_fer",
     "translation": "synth.cli.evaluate_translation",
 }
 

@@ -17,10 +17,17 @@ COLUMNS = (
     "without_target", "without_estimate",
 )  # fmt: skip
 CELLS = ("valence", "arousal", "n", "rmse_valence", "rmse_arousal", "rmse_both")
-TITLES = {"va": "Valence and arousal", "expression": "Expressions"}
+TITLES = {
+    "va": "Valence and arousal",
+    "minus_own": "Valence and arousal minus the person's own neutral",
+    "smile": "Smiling against neutral, by valence",
+    "expression": "Expressions",
+}
 #: Measures in the tables of groups: one of each kind.
 SHOWN = {
     "va": ("valence_ccc", "arousal_ccc", "valence_rmse", "arousal_rmse"),
+    "minus_own": ("valence_ccc", "arousal_ccc", "valence_rmse", "arousal_rmse"),
+    "smile": ("auc", "pair_accuracy"),
     "expression": ("accuracy", "mean_diagonal", "macro_f1"),
 }
 
@@ -113,6 +120,13 @@ def _said(part: Mapping[str, Any]) -> str:
     text = f"n = {part['n']} pictures; {_people(part['subjects'])}"
     for key, words in (("without_target", "a target"), ("without_estimate", "an estimate")):
         text += f"; {part[key]} more without {words}" if part[key] else ""
+    if "references" in part:
+        text += (
+            f"; compared with {part['references']} neutral pictures, which are not scored; "
+            "as_read: the same pictures without the comparison"
+        )
+    if "pairs" in part:
+        text += f"; {part['smiling']} smiling; {part['pairs']} persons with both kinds"
     return text + "."
 
 
@@ -168,7 +182,8 @@ def scores_text(table: Mapping[str, Any], title: str = "Scores") -> str:
     Parameters
     ----------
     table : dict
-        Of `synth.metrics.report.score_table`.
+        Of `synth.metrics.report.score_table`; of ``notes``, where there are any, each
+        is a paragraph.
     title : str
     """
     settings = table["settings"]
@@ -177,6 +192,7 @@ def scores_text(table: Mapping[str, Any], title: str = "Scores") -> str:
         f"n = {table['n']} pictures; {_people(table['subjects'])}. Intervals: "
         f"{100 * settings['level']:g} % of {settings['folds']} bootstrap draws, "
         f"seed {settings['seed']}.",
+        *table.get("notes", ()),
     ]
     for name, part in table["parts"].items():
         blocks += _part_text(name, part)
