@@ -428,7 +428,7 @@ def test_errors_show_layout_and_content(put, tmp_path):
         assert "ligth" in refused("expected options among", name, root, ligth="all")
         for option in corpus_options(name):
             assert "None" in refused(f"{option}: expected text", name, root, **{option: None})
-    refused("one of folders", "affectnet", root)
+    refused("one of folders", "cohn-kanade", root)
     assert corpus_options("oulu-casia") == {"light": "strong", "va": "none", "tree": ""}
 
 

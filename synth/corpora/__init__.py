@@ -4,8 +4,7 @@ Each reader is a function ``read(root, **options)`` that gives the photos of one
 `CorpusImage`, sorted by name; options are text, so that a command line can hand them on.
 ``docs/corpora.md`` lists the layouts and how sure we are of each.
 
-A further set (AffectNet, RAF-DB, Aff-Wild2, AFEW-VA, RECOLA, BU-3DFE) is one more module
-with such a function and one more row of `CORPORA`.
+A further set is one more module with such a function and one more row of `CORPORA`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from synth.corpora.image import SPECTRA, CorpusImage
+from synth.corpora.image import SPECTRA, SPLITS, CorpusImage
 from synth.corpora.people import split_by_subject
 from synth.corpora.report import check_pairs, describe, pairs
 from synth.errors import UsageError
@@ -24,6 +23,7 @@ from synth.errors import UsageError
 __all__ = [
     "CORPORA",
     "SPECTRA",
+    "SPLITS",
     "CorpusImage",
     "check_pairs",
     "corpus_options",
@@ -40,6 +40,14 @@ CORPORA: dict[str, tuple[str, str]] = {
     "buaa-visnir": ("synth.corpora.buaa_visnir", "BUAA-VisNir face database (2012)"),
     "casia-nir-vis-2": ("synth.corpora.casia_nir_vis_2", "CASIA NIR-VIS 2.0 faces (2013)"),
     "lamp-hq": ("synth.corpora.lamp_hq", "LAMP-HQ, many poses in VIS and NIR (2021)"),
+    "labels": ("synth.corpora.labels", "your own photos with labels.csv beside them"),
+    "affectnet": ("synth.corpora.affectnet", "AffectNet, expressions and VA of web photos (2019)"),
+    "raf-db": ("synth.corpora.raf_db", "RAF-DB, expressions of web photos (2017)"),
+    "aff-wild": ("synth.corpora.aff_wild", "Aff-Wild, VA of videos frame by frame (2017)"),
+    "aff-wild2": ("synth.corpora.aff_wild2", "Aff-Wild2, VA or expressions of videos (2018)"),
+    "afew-va": ("synth.corpora.afew_va", "AFEW-VA, VA of film clips frame by frame (2017)"),
+    "recola": ("synth.corpora.recola", "RECOLA, VA of video calls at 25 Hz (2013)"),
+    "bu-3dfe": ("synth.corpora.bu_3dfe", "BU-3DFE, expressions in four levels (2006)"),
     "custom-nir": ("synth.corpora.custom_nir", "NIR photos with labels.csv, as CustomDB (2024)"),
 }
 

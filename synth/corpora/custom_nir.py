@@ -11,8 +11,8 @@ Layout::
 
 Read: every row; the label, judged from the image, is the truth, not the word in the file
 name. ``expression_code``: 0 neutral, 1 happiness, 2 sadness, 3 surprise, 4 fear, 5 disgust,
-6 anger, 7 contempt; 8 or empty: none. ``gender`` and further columns are not read. Without
-``person``, the person is what stands before the first hyphen of the file name.
+6 anger, 7 contempt; 8 or empty: none. ``gender`` is a group; further columns are not read.
+Without ``person``, the person is what stands before the first hyphen of the file name.
 
 Options: ``spectrum``: ``nir`` (default) or ``vis``.
 """
@@ -70,6 +70,7 @@ def read(root: Path, spectrum: str = "nir") -> list[CorpusImage]:
                 expression=_expression(cells["expression_code"], place),
                 valence=number_in(cells.get("valence", ""), f"labels: {place}", "valence"),
                 arousal=number_in(cells.get("arousal", ""), f"labels: {place}", "arousal"),
+                groups=(("gender", cells["gender"]),) if cells.get("gender") else (),
             )
         )
     if left:

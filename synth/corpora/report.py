@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from synth.affect import EXPRESSIONS
-from synth.corpora.image import SPECTRA, CorpusImage
+from synth.corpora.image import SPECTRA, SPLITS, CorpusImage
 from synth.errors import UsageError
 
 __all__ = ["check_pairs", "describe", "pairs"]
@@ -60,7 +60,7 @@ def describe(images: Sequence[CorpusImage]) -> str:
     """A Markdown table of what a set holds, one column a spectrum.
 
     Images, people, people in both spectra, pairs, sequences, images with valence and
-    arousal, then images of each light and each expression that occurs.
+    arousal, then images of each light, split, group and expression that occurs.
     """
     of = {s: [image for image in images if image.spectrum == s] for s in SPECTRA}
     people = {s: {image.subject for image in of[s]} for s in SPECTRA}
@@ -74,6 +74,13 @@ def describe(images: Sequence[CorpusImage]) -> str:
     ]
     lights = sorted({image.light for image in images if image.light})
     rows += [(f"light: {x}", [sum(i.light == x for i in of[s]) for s in SPECTRA]) for x in lights]
+    parts = [part for part in SPLITS if any(image.split == part for image in images)]
+    rows += [(f"split: {x}", [sum(i.split == x for i in of[s]) for s in SPECTRA]) for x in parts]
+    groups = {s: Counter(pair for image in of[s] for pair in image.groups) for s in SPECTRA}
+    rows += [
+        (f"{name}: {value}", [groups[s][name, value] for s in SPECTRA])
+        for name, value in sorted({*groups["vis"], *groups["nir"]})
+    ]
     for word in (*EXPRESSIONS, ""):
         counts = [sum(i.expression == word for i in of[s]) for s in SPECTRA]
         if any(counts):
