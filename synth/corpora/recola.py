@@ -13,9 +13,9 @@ Layout::
 
 The tables are separated by semicolons: ``time;FM1;FM2;FM3;FF1;FF2;FF3`` in seconds, 0 to 300 in
 steps of .04, with spaces in some headers. Any folder with ``valence/`` and ``arousal/`` in it is
-taken for that of the ratings; the names of AVEC's (``train_1.csv``, ``dev_1.csv``, ``test_1.csv``)
-give the parts. The label is the mean of the raters (AVEC's own gold standard weighs them by agreement; its files
-in ARFF are not read).
+taken for that of the ratings; AVEC's names (``train_1.csv``, ``dev_1.csv``, ``test_1.csv``) give
+the parts. The label is the mean of the raters (AVEC's own gold standard weighs them by agreement;
+its files in ARFF are not read).
 
 The frames have to be taken out of the videos first, at the ratings' rate, into a folder named like
 the table::
