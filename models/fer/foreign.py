@@ -72,7 +72,7 @@ def build(config: FERConfig) -> FERNetwork:
 
 def _library(package: str) -> ModuleType:
     try:
-        return require(package)
+        return require(package, hint=f"pip install {package.split('.')[0]}")
     except RuntimeError as error:  # torchvision built for another torch
         reason = str(error).splitlines()[0]
         raise DependencyError(
