@@ -216,7 +216,8 @@ def test_torchvisions_networks_as_backbones(models, name, tmp_path):
     back, meta = load_fer(tmp_path / "reader.safetensors")
     assert back.config == config and '"torchvision:' in meta["config"]
     with torch.no_grad():
-        torch.testing.assert_close(back.double()(images, points).va, got.va)
+        again = back.double()(images, points).va  # through float32
+        torch.testing.assert_close(again, got.va, rtol=0, atol=1e-3)
 
 
 def test_grey_pictures_reach_foreign_backbones_in_three_channels(models):
