@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from synth.cli.lazy import TableGroup
 
 __all__ = ["experiment"]
 
-#: Experiment -> module with a command ``run_it``, and what it asks.
+#: Experiment that is code -> module with a command ``run_it``, and what it asks.
 EXPERIMENTS = {
     "nir-known-truth": (
         "synth.cli.experiment_known_truth",
         "VIS to NIR translators on pairs with known truth: PSNR, SSIM, ablation of NFER-SDE",
     ),
 }
+
+
+class RunGroup(TableGroup):
+    """The experiments of the table, those that come as files, and files of the user."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from synth.experiments.definition import available
+
+        return [*super().list_commands(ctx), *available()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.table:
+            return super().get_command(ctx, cmd_name)
+        from synth.experiments.definition import available
+
+        if cmd_name not in available() and Path(cmd_name).suffix != ".toml":
+            return None
+        from synth.cli.experiment_run import run_command
+
+        return run_command(cmd_name)
 
 
 @click.group()
@@ -25,12 +47,28 @@ def experiment() -> None:
 @experiment.command("list")
 def list_experiments() -> None:
     """Names of the experiments, and what each asks."""
+    from synth.experiments.definition import available, load_definition
+
     for name, (_, what) in EXPERIMENTS.items():
         click.echo(f"{name}  {what}")
+    for name in available():
+        click.echo(f"{name}  {load_definition(name).title}")
 
 
 @experiment.group(
-    cls=TableGroup, table={name: f"{module}:run_it" for name, (module, _) in EXPERIMENTS.items()}
+    cls=RunGroup, table={name: f"{module}:run_it" for name, (module, _) in EXPERIMENTS.items()}
 )
 def run() -> None:
-    """Run an experiment; an interrupted one goes on when the command is repeated."""
+    """Run an experiment; an interrupted one goes on when the command is repeated.
+
+    NAME is one of those below, or a TOML file of your own (docs/experiments.md).
+    """
+
+
+@experiment.command()
+@click.argument("output", metavar="DIR", type=click.Path(path_type=Path))
+def report(output: Path) -> None:
+    """Write report.md and the figures of a run again, from its tables alone."""
+    from synth.experiments.report import write_report
+
+    click.echo(write_report(output).read_text("utf-8"))

@@ -1,0 +1,452 @@
+"""The TOML file of an experiment, checked: sets, conditions, tests.
+
+Every table is a dataclass here; an unknown key, a missing one or a name that nothing has
+is an error that says where. Files that come with the package are called by their name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synth.errors import UsageError
+from synth.experiments.measures import MEASURES
+from synth.experiments.people import chosen
+
+__all__ = ["KINDS", "MAKES", "Condition", "Definition", "FaceTest", "Root", "SetSpec",
+           "available", "load_definition"]  # fmt: skip
+
+FOLDER = Path(__file__).parent / "definitions"
+#: How a set comes to be; a set is read instead where it names what it reads.
+MAKES = ("augment", "morphs")
+#: What a condition is: a reader trained on sets; one that always says the same; a reader
+#: for each person of a test, trained on the others.
+KINDS = ("train", "constant", "leave-one-out")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]*")
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder that the user gives as ``--root NAME=DIR``.
+
+    Attributes
+    ----------
+    what : str
+        What must be there.
+    licence : str
+        How it is had.
+    """
+
+    what: str
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class SetSpec:
+    """A set of faces: made of photos (`make`) or read (`read`).
+
+    Attributes
+    ----------
+    root, folder : str
+        Name of the root, and the folder below it.
+    make : str
+        One of `MAKES`, or empty.
+    read : str
+        ``photos`` (`folders`), ``set`` (a set or labelled folder), a name of
+        `synth.corpora.CORPORA`; or empty.
+    people : str
+        Which of the photos, or subjects, in sorted order: ``::4``, ``not ::4``, ``all``.
+    folders : dict of str to str
+        For ``photos``: the folder below the root of each expression.
+    plan : dict of str to float
+        Kinds of `synth.plans` with their shares.
+    count : float
+        Pictures, as a share of those that the experiment says.
+    mean_face : bool
+        No person styles.
+    nuisance, gates, image_format : str
+        As of ``synth augment``.
+    settings : dict
+        Of `synth.settings.Settings`.
+    draws : int
+        For morphs: apexes of each person and expression, each morphed by itself.
+    angles : str
+        For morphs, as of ``synth morph``.
+    intensity_step : float
+    split : str
+        Of a set or corpus that is read; "" takes all.
+    options : dict of str to str
+        Of the corpus.
+    crop : str
+        As of `synth.face_sets.read_face_set`.
+    seed : int
+    """
+
+    root: str
+    folder: str = ""
+    make: str = ""
+    read: str = ""
+    people: str = "all"
+    folders: dict[str, str] = field(default_factory=dict)
+    plan: dict[str, float] = field(default_factory=lambda: {"uniform-disc": 0.5, "basic": 0.5})
+    count: float = 1.0
+    mean_face: bool = False
+    nuisance: str = "mild"
+    gates: str = "fast"
+    image_format: str = "jpeg"
+    settings: dict[str, Any] = field(default_factory=dict)
+    draws: int = 1
+    angles: str = "10:205:15"
+    intensity_step: float = 0.1
+    split: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    crop: str = "auto"
+    seed: int = 0
+
+    @property
+    def made(self) -> bool:
+        """Whether pictures are made for it."""
+        return bool(self.make)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a reader is trained on.
+
+    Attributes
+    ----------
+    what : str
+        In the report.
+    kind : str
+        One of `KINDS`.
+    train, val : tuple of str
+        Names of sets; `val` chooses among the weights of a run.
+    amounts : dict of str to float
+        Share of a set's faces that is used, drawn person by person; 1 where not given.
+    synthetic_share : float, optional
+        So many of all faces are synthetic: of these, or else of the real ones, no more
+        are used.
+    start : str
+        Condition whose weights training begins with.
+    test : str
+        Of ``leave-one-out``: the test whose people are left out in turn.
+    reader, training : dict
+        Over those of the experiment.
+    """
+
+    what: str = ""
+    kind: str = "train"
+    train: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
+    amounts: dict[str, float] = field(default_factory=dict)
+    synthetic_share: float | None = None
+    start: str = ""
+    test: str = ""
+    reader: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FaceTest:
+    """Faces that no condition learns from, and what is measured on them.
+
+    Attributes
+    ----------
+    sets : tuple of str
+    measures : tuple of str
+        Keys of `synth.experiments.measures.MEASURES`.
+    what : str
+    """
+
+    sets: tuple[str, ...]
+    measures: tuple[str, ...]
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An experiment.
+
+    Attributes
+    ----------
+    name : str
+        Of its file.
+    title, question : str
+    count : int
+        Pictures of a set that is made.
+    seeds : int
+    reference : str
+        Condition that the others are compared with.
+    watch : str
+        Condition whose scores on the tests are recorded while it trains.
+    published : tuple of str
+        Tables of published numbers beside ours.
+    protocol : tuple of str
+        What differs from the published protocols, in the report.
+    size, channels : int
+        Of the faces as they are read, pixels; 1 is grey.
+    points : bool
+        Find landmarks in all faces, for readers that look at them.
+    roots, sets, conditions, tests : dict
+    reader, training : dict
+        Of `FERConfig` and `FERSettings`.
+    quick : dict
+        ``count``, ``seeds`` and ``training`` of a trial.
+    """
+
+    name: str
+    title: str
+    roots: dict[str, Root]
+    sets: dict[str, SetSpec]
+    conditions: dict[str, Condition]
+    tests: dict[str, FaceTest]
+    question: str = ""
+    count: int = 10_000
+    seeds: int = 3
+    reference: str = ""
+    watch: str = ""
+    published: tuple[str, ...] = ()
+    protocol: tuple[str, ...] = ()
+    size: int = 96
+    channels: int = 1
+    points: bool = False
+    reader: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    quick: dict[str, Any] = field(default_factory=dict)
+
+    def needed(self, conditions: Iterable[str]) -> list[str]:
+        """Sets that these conditions and all tests need, in the order of the file."""
+        names = {name for test in self.tests.values() for name in test.sets}
+        for condition in (self.conditions[name] for name in conditions):
+            names |= {*condition.train, *condition.val}
+        return [name for name in self.sets if name in names]
+
+    def in_order(self, only: Iterable[str] = ()) -> list[str]:
+        """Conditions to run, those first whose weights others start with.
+
+        Raises
+        ------
+        UsageError
+            If there is no such condition.
+        """
+        wanted: list[str] = []
+
+        def add(name: str) -> None:
+            if name not in self.conditions:
+                raise UsageError(
+                    f"only: expected conditions among {', '.join(self.conditions)}, got {name!r}"
+                )
+            if self.conditions[name].start:
+                add(self.conditions[name].start)
+            if name not in wanted:
+                wanted.append(name)
+
+        for name in tuple(only) or self.conditions:
+            add(name)
+        return wanted
+
+    def quickly(self) -> Definition:
+        """The trial of it: few pictures, one seed, a few steps."""
+        training = {**self.training, **self.quick.get("training", {})}
+        conditions = {
+            name: dataclasses.replace(c, training={**c.training, **self.quick.get("training", {})})
+            for name, c in self.conditions.items()
+        }
+        return dataclasses.replace(
+            self,
+            count=self.quick.get("count", 60),
+            seeds=self.quick.get("seeds", 1),
+            training=training,
+            conditions=conditions,
+        )
+
+
+def available() -> dict[str, Path]:
+    """Name -> file of the experiments that come with the package."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+
+
+def load_definition(name: str) -> Definition:
+    """The experiment of that name, or of a TOML file.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or the file is not one; the message names the key.
+    """
+    known = available()
+    path = known.get(name, Path(name))
+    if not path.is_file() or (name not in known and path.suffix != ".toml"):
+        raise UsageError(
+            f"experiment: expected one of {', '.join(known)} or a .toml file, got {name!r}; "
+            "`synth experiment list` tells what they ask"
+        )
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"experiment: expected a TOML file, got {path} ({error})") from None
+    return read_definition(path.stem, tables)
+
+
+def read_definition(name: str, tables: Mapping[str, Any]) -> Definition:
+    """The experiment of parsed TOML.
+
+    Raises
+    ------
+    UsageError
+        As `load_definition`.
+    """
+    given: dict[str, Any] = dict(tables)
+    for table, kind in (("roots", Root), ("sets", SetSpec), ("conditions", Condition),
+                        ("tests", FaceTest)):  # fmt: skip
+        entries = given.get(table, {})
+        if not isinstance(entries, Mapping):
+            raise UsageError(f"{name}: expected tables [{table}.NAME], got {table} = {entries!r}")
+        given[table] = {
+            key: _built(kind, f"{name}: [{table}.{key}]", values) for key, values in entries.items()
+        }
+    definition: Definition = _built(Definition, name, {**given, "name": name})
+    _check(definition)
+    return definition
+
+
+def _built(kind: Any, where: str, values: Any) -> Any:
+    """A dataclass of a table; lists become tuples, each value has the type of its field."""
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{where}: expected a table, got {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise UsageError(
+            f"{where}: expected keys among {', '.join(fields)}, got {', '.join(unknown)}"
+        )
+    needed = [n for n, f in fields.items()
+              if f.default is f.default_factory is dataclasses.MISSING]  # fmt: skip
+    if missing := [n for n in needed if n not in values]:
+        raise UsageError(f"{where}: expected a value for {', '.join(missing)}, got none")
+    return kind(**{n: _value(where, n, str(fields[n].type), v) for n, v in values.items()})
+
+
+def _value(where: str, name: str, kind: str, value: Any) -> Any:
+    if kind.startswith("tuple"):
+        value = [value] if isinstance(value, str) else value
+        good = isinstance(value, list) and all(isinstance(v, str) for v in value)
+        wanted = "a list of texts"
+    elif kind.startswith("dict"):
+        good, wanted = isinstance(value, Mapping), "a table"
+        if good and kind.endswith("float]"):
+            good = all(_is_number(v) and v > 0 for v in value.values())
+            wanted = "a table of numbers above 0"
+    elif kind.startswith("float"):
+        good, wanted = _is_number(value), "a number"
+    elif kind == "int":
+        good, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    else:
+        wanted = {"str": "a text", "bool": "true or false"}[kind]
+        good = isinstance(value, {"str": str, "bool": bool}[kind])
+    if not good:
+        raise UsageError(f"{where}: {name}: expected {wanted}, got {value!r}")
+    return tuple(value) if kind.startswith("tuple") else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# ----------------------------------------------------------------------------- checks
+def _check(definition: Definition) -> None:
+    name = definition.name
+    for table in ("sets", "conditions", "tests"):
+        entries = getattr(definition, table)
+        if not entries:
+            raise UsageError(f"{name}: expected at least one [{table}.NAME], got none")
+        if bad := [key for key in entries if not _NAME.fullmatch(key)]:
+            raise UsageError(
+                f"{name}: expected names of small letters, digits and -_+., got {bad[0]!r}"
+            )
+    for number in ("count", "seeds", "size"):
+        if getattr(definition, number) < 1:
+            raise UsageError(f"{name}: {number}: expected 1 or more, got "
+                             f"{getattr(definition, number)}")  # fmt: skip
+    if unknown := sorted(set(definition.quick) - {"count", "seeds", "training"}):
+        raise UsageError(f"{name}: [quick]: expected count, seeds, training, got {unknown[0]}")
+    for key, spec in definition.sets.items():
+        _check_set(f"{name}: [sets.{key}]", spec, definition)
+    for key, condition in definition.conditions.items():
+        _check_condition(f"{name}: [conditions.{key}]", key, condition, definition)
+    for key, test in definition.tests.items():
+        _known(f"{name}: [tests.{key}]: sets", test.sets, definition.sets)
+        _known(f"{name}: [tests.{key}]: measures", test.measures, MEASURES)
+    for word in ("reference", "watch"):
+        if value := getattr(definition, word):
+            _known(f"{name}: {word}", (value,), definition.conditions)
+    _check_apart(definition)
+
+
+def _known(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    words = list(known)
+    given = list(names)
+    if not given:
+        raise UsageError(f"{where}: expected at least one of {', '.join(words)}, got none")
+    if unknown := [n for n in given if n not in words]:
+        raise UsageError(f"{where}: expected {', '.join(words)}, got {unknown[0]!r}")
+
+
+def _check_set(where: str, spec: SetSpec, definition: Definition) -> None:
+    _known(f"{where}: root", (spec.root,), definition.roots)
+    if bool(spec.make) == bool(spec.read):
+        raise UsageError(f"{where}: expected either make or read, got "
+                         f"{'both' if spec.make else 'neither'}")  # fmt: skip
+    if spec.make:
+        _known(f"{where}: make", (spec.make,), MAKES)
+        from synth.plans import kind_of
+
+        for kind in spec.plan:
+            kind_of(kind)
+        if not spec.plan or spec.count <= 0 or spec.draws < 1:
+            raise UsageError(f"{where}: expected a plan, count above 0 and draws of 1 or more")
+    else:
+        from synth.corpora import CORPORA
+
+        _known(f"{where}: read", (spec.read,), ("photos", "set", *CORPORA))
+        if (spec.read == "photos") != bool(spec.folders):
+            raise UsageError(f'{where}: expected folders with read = "photos", and only then')
+    chosen([], spec.people)
+
+
+def _check_condition(where: str, key: str, one: Condition, definition: Definition) -> None:
+    _known(f"{where}: kind", (one.kind,), KINDS)
+    if one.kind == "train":
+        _known(f"{where}: train", one.train, definition.sets)
+        _known(f"{where}: val", one.val, definition.sets)
+    if one.kind == "leave-one-out":
+        _known(f"{where}: test", (one.test,), definition.tests)
+    for name in one.amounts:
+        _known(f"{where}: amounts", (name,), one.train)
+    if any(share > 1 for share in one.amounts.values()):
+        raise UsageError(f"{where}: amounts: expected shares of at most 1")
+    if one.synthetic_share is not None and not 0 < one.synthetic_share < 1:
+        raise UsageError(f"{where}: synthetic_share: expected more than 0 and less than 1, got "
+                         f"{one.synthetic_share:g}")  # fmt: skip
+    if one.start:
+        _known(f"{where}: start", (one.start,), definition.conditions)
+        before = definition.conditions[one.start]
+        if before.kind != "train" or before.start or one.start == key:
+            raise UsageError(f"{where}: start: expected a condition trained from nothing, got "
+                             f"{one.start!r}")  # fmt: skip
+
+
+def _check_apart(definition: Definition) -> None:
+    """What is tested on must not be trained on."""
+    tested = {name for test in definition.tests.values() for name in test.sets}
+    for key, one in definition.conditions.items():
+        if both := sorted(tested & {*one.train, *one.val}):
+            raise UsageError(
+                f"{definition.name}: [conditions.{key}]: expected sets that are no test, got "
+                f"{both[0]}; give train and test sets different people"
+            )
