@@ -11,6 +11,7 @@ __all__ = ["evaluate"]
 #: Command -> its module.
 COMMANDS = {
     "fer": "synth.cli.evaluate_fer",
+    "detectors": "synth.cli.evaluate_detectors",
     "translation": "synth.cli.evaluate_translation",
 }
 
