@@ -12,6 +12,7 @@ __all__ = ["evaluate"]
 COMMANDS = {
     "fer": "synth.cli.evaluate_fer",
     "detectors": "synth.cli.evaluate_detectors",
+    "concordance": "synth.cli.evaluate_concordance",
     "translation": "synth.cli.evaluate_translation",
 }
 

@@ -58,7 +58,10 @@ def _strength(count: int) -> int:
 
 # --------------------------------------------------------------------------------- scatter
 def draw_scatter(
-    target: ArrayLike, estimate: ArrayLike, title: str = "read against label"
+    target: ArrayLike,
+    estimate: ArrayLike,
+    title: str = "read against label",
+    sides: tuple[str, str] = ("labelled", "read"),
 ) -> UInt8:
     """Readings over labels, a panel for valence and one for arousal, with CCC and n.
 
@@ -68,6 +71,8 @@ def draw_scatter(
         Labels and readings; pictures with a NaN on either side are left out. Readings
         beyond -1 to 1 are drawn at the rim.
     title : str
+    sides : (str, str)
+        Words before the names of the axes: of `target`, of `estimate`.
 
     Returns
     -------
@@ -97,8 +102,8 @@ def draw_scatter(
         value = ccc(t[:, axis], e[:, axis]) if len(t) else float("nan")
         shown = "-" if np.isnan(value) else f"{value:.3f}"
         pen.text((left, top - 8), f"{name}: CCC {shown}, n = {len(t)}", INK, font, anchor="ls")
-        _ticks(pen, left, top, f"labelled {name}")
-        _sideways(small, f"read {name}", (left - 40, top + SIDE // 2))
+        _ticks(pen, left, top, f"{sides[0]} {name}")
+        _sideways(small, f"{sides[1]} {name}", (left - 40, top + SIDE // 2))
     return np.asarray(small)
 
 
@@ -226,7 +231,7 @@ def _legend(
     total = sum(int(m.sum()) for m in members)
     pen.text((10, 20), f"{title}, n = {total}", INK, ImageFont.load_default(TEXT + 1), anchor="ls")
     pen.text((left + side // 2, top + side + 20), "valence", INK, font, anchor="mm")
-    _sideways(sheet, "arousal", (left - 32, top + side // 2))
+    _sideways(sheet, "arousal", (left - 42, top + side // 2))
     for text, x, y in (("-1", left - 9, top + side // 2), ("1", left + side + 8, top + side // 2)):
         pen.text((x, y), text, GREY, font, anchor="mm")
     x, y = left + side + 30, top + 14
