@@ -72,7 +72,7 @@ def export_onnx_fer(network: Any, path: Path, spectrum: str = "vis", **meta: str
     spectrum : {"vis", "nir", "both"}
         What its pictures were taken in.
     **meta : str
-        More metadata. What `save_fer` writes is there anyway, and ``channels``.
+        More metadata; what `save_fer` writes is there anyway.
 
     Raises
     ------
@@ -82,8 +82,7 @@ def export_onnx_fer(network: Any, path: Path, spectrum: str = "vis", **meta: str
         If onnx is not installed.
     """
     config: FERConfig = network.config
-    kept = {"kind": KIND, "channels": str(config.channels)}
-    kept |= fer_metadata(config, spectrum, meta)
+    kept = {"kind": KIND, **fer_metadata(config, spectrum, meta)}
     lead = (2, 3) if config.architecture.video else (2,)
     images = torch.linspace(-1, 1, int(np.prod(lead)) * config.channels * config.size**2)
     example = [images.reshape(*lead, config.channels, config.size, config.size)]

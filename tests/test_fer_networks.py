@@ -296,7 +296,8 @@ def test_readers_come_back_from_their_files(arch, tmp_path):
         torch.testing.assert_close(back(images).va, network.eval()(images).va, rtol=0, atol=0)
     assert meta == {
         "kind": "fer", "config": config.dumps(), "task": "both", "classes": ",".join(SEVEN),
-        "size": "32", "spectrum": "nir", "normalisation": "pixels / 127.5 - 1", "data": "a set",
+        "size": "32", "channels": "1", "spectrum": "nir", "normalisation": "pixels / 127.5 - 1",
+        "data": "a set",
     }  # fmt: skip
 
 

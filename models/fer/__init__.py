@@ -97,6 +97,7 @@ def fer_metadata(config: FERConfig, spectrum: str, meta: Mapping[str, str]) -> d
         "task": config.task,
         "classes": ",".join(config.classes),
         "size": str(config.size),
+        "channels": str(config.channels),
         "spectrum": spectrum,
         "normalisation": NORMALISATION,
     }
@@ -123,7 +124,7 @@ def load_fer(
     Module
         Its ``config`` says the rest.
     dict of str
-        ``kind, config, task, classes`` (joined by commas), ``size, spectrum,
+        ``kind, config, task, classes`` (joined by commas), ``size, channels, spectrum,
         normalisation`` and what else was saved.
 
     Raises
