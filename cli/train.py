@@ -11,6 +11,7 @@ __all__ = ["train"]
 #: Command -> its module.
 COMMANDS = {
     "cyclegan": "synth.cli.train_cyclegan",
+    "fer": "synth.cli.train_fer",
     "ganmut": "synth.cli.train_ganmut",
     "sde": "synth.cli.train_sde",
 }

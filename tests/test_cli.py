@@ -32,6 +32,7 @@ COMMANDS = [
     "train",
     "train cyclegan",
     "train sde",
+    "train fer",
     "train ganmut",
     "evaluate",
     "evaluate translation",

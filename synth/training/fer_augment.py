@@ -1,0 +1,327 @@
+"""Random views of face crops in a batch: drawn first, then applied to all pictures at once.
+
+Every effect has a strength of its own, which is 0 where it is off, and landmarks go where
+the pixels go. `PRESETS` names three settings; grey-level changes (gamma, contrast, light)
+are what lets a reader of visible-light pictures work in near infrared, see
+``docs/fer_training.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from synth.errors import UsageError
+from synth.landmarks.mirror import MIRROR
+
+__all__ = ["PRESETS", "Augment", "Drawn", "apply", "draw", "noise_bank", "parse_augment"]
+
+Tensor = Any
+
+#: Share of the width kept between side stripes; share of the area that is erased.
+NARROW, ERASED = (0.6, 0.95), (0.02, 0.2)
+#: Patterns of noise to choose from.
+PATTERNS = 128
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How strongly pictures are changed; 0 switches an effect off.
+
+    Attributes
+    ----------
+    flip, erase, stripes : float
+        Share of the pictures that are mirrored, have a grey rectangle, or black stripes at
+        both sides (as faces cut out by a narrow box have).
+    rotation : float
+        Up to so many degrees either way.
+    zoom, shift : float
+        Factor on the size up to ``1 +- zoom``; shift along either axis up to so much of
+        the side.
+    brightness, contrast : float
+        Factors up to ``1 +- strength`` on the values, and on their distance from the
+        picture's mean.
+    gamma : float
+        Exponents from ``2 ** -gamma`` to ``2 ** gamma``.
+    light : float
+        A gradient of illumination in any direction, up to ``1 +- light`` at the rim.
+    blur : float
+        Up to so much of a binomial blur of 5 x 5 pixels is mixed in, in half of the pictures.
+    noise : float
+        Standard deviation up to so much of the range, in half of the pictures.
+    jitter : float
+        Standard deviation of what is added to landmarks, as share of the side.
+    """
+
+    flip: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    light: float = 0.0
+    blur: float = 0.0
+    erase: float = 0.0
+    stripes: float = 0.0
+    noise: float = 0.0
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        limits = {"rotation": 180.0, "gamma": 4.0}
+        for field in dataclasses.fields(self):
+            value, limit = getattr(self, field.name), limits.get(field.name, 1.0)
+            if not 0 <= value <= limit:
+                raise UsageError(
+                    f"augment: expected {field.name} from 0 to {limit:g}, got {value:g}"
+                )
+
+
+#: ``light`` is what the papers do: flips, 10 degrees, brightness 0.9 to 1.1, zoom.
+PRESETS: dict[str, Augment] = {
+    "none": Augment(),
+    "light": Augment(flip=0.5, rotation=10, zoom=0.1, brightness=0.1, jitter=0.005),
+    "default": Augment(
+        flip=0.5, rotation=10, zoom=0.1, shift=0.04, brightness=0.1, contrast=0.3, gamma=1.0,
+        light=0.4, blur=0.8, erase=0.25, stripes=0.1, noise=0.04, jitter=0.01,
+    ),
+}  # fmt: skip
+
+
+def parse_augment(text: str) -> Augment:
+    """``"default"``, or a preset and strengths of one's own: ``"default,erase=0,noise=0.1"``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown preset or effect, or a strength out of range.
+    """
+    name, *changes = (part.strip() for part in text.split(","))
+    if name not in PRESETS:
+        raise UsageError(
+            f"augment: expected one of {', '.join(PRESETS)}, and changes behind it such as "
+            f"{'default'},erase=0, got {text!r}"
+        )
+    known = [field.name for field in dataclasses.fields(Augment)]
+    values: dict[str, float] = {}
+    for change in changes:
+        effect, _, number = change.partition("=")
+        try:
+            values[effect.strip()] = float(number)
+        except ValueError:
+            raise UsageError(
+                f"augment: expected EFFECT=NUMBER behind the preset, got {change!r}"
+            ) from None
+    if unknown := sorted(set(values) - set(known)):
+        raise UsageError(f"augment: expected effects among {', '.join(known)}, got {unknown[0]!r}")
+    return dataclasses.replace(PRESETS[name], **values)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What was drawn for N pictures; None where an effect is off.
+
+    Attributes
+    ----------
+    flip : (N,) bool
+    affine : (N, 2, 3) float
+        From places in the picture to where they go, about its centre, in units of half
+        its side.
+    gamma, contrast, brightness, blur : (N,) float
+        Exponent; factors; share of the blurred picture.
+    light : (N, 2) float
+        Slope across and down.
+    erase : (N, 5) float
+        Left, top, right, bottom as share of the side, and the grey value; empty rectangles
+        where nothing is erased.
+    stripes : (N,) float
+        Share of the width that is kept.
+    noise : (N, 2) float
+        Pattern (a whole number) and standard deviation, with either sign.
+    jitter : (N, 68, 2) float
+        Share of the side.
+    """
+
+    flip: Tensor | None = None
+    affine: Tensor | None = None
+    gamma: Tensor | None = None
+    contrast: Tensor | None = None
+    brightness: Tensor | None = None
+    light: Tensor | None = None
+    blur: Tensor | None = None
+    erase: Tensor | None = None
+    stripes: Tensor | None = None
+    noise: Tensor | None = None
+    jitter: Tensor | None = None
+
+
+def draw(count: int, augment: Augment, rng: torch.Generator, points: bool = False) -> Drawn:
+    """What becomes of `count` pictures; jitter only where there are `points`."""
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(count, *shape, generator=rng)
+
+    def either(strength: float, *shape: int) -> Tensor:
+        return (2 * uniform(*shape) - 1) * strength
+
+    def half() -> Tensor:
+        return (uniform() < 0.5).float()
+
+    a = augment
+    made: dict[str, Tensor] = {}
+    if a.flip:
+        made["flip"] = uniform() < a.flip
+    if a.rotation or a.zoom or a.shift:
+        made["affine"] = _affine(either(math.radians(a.rotation)), either(a.zoom),
+                                 either(2 * a.shift, 2))  # fmt: skip
+    if a.gamma:
+        made["gamma"] = 2 ** either(a.gamma)
+    for name in ("contrast", "brightness"):
+        if getattr(a, name):
+            made[name] = 1 + either(getattr(a, name))
+    if a.light:
+        angle, slope = math.tau * uniform(), uniform() * a.light
+        made["light"] = torch.stack([angle.cos() * slope, angle.sin() * slope], 1)
+    if a.blur:
+        made["blur"] = uniform() * half() * a.blur
+    if a.erase:
+        made["erase"] = _rectangles(uniform(5), uniform() < a.erase)
+    if a.stripes:
+        low, high = NARROW
+        made["stripes"] = torch.where(uniform() < a.stripes, low + (high - low) * uniform(), 1.0)
+    if a.noise:
+        pattern = torch.floor(uniform() * PATTERNS)
+        made["noise"] = torch.stack([pattern, either(a.noise) * half()], 1)
+    if a.jitter and points:
+        made["jitter"] = torch.randn(count, 68, 2, generator=rng) * a.jitter
+    return Drawn(**made)
+
+
+def _affine(angle: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
+    along, across = (1 + zoom) * angle.cos(), (1 + zoom) * angle.sin()
+    turn = torch.stack([along, -across, across, along], 1).reshape(-1, 2, 2)
+    return torch.cat([turn, shift[:, :, None]], 2)
+
+
+def _rectangles(drawn: Tensor, chosen: Tensor) -> Tensor:
+    """Left, top, right, bottom and value; area and shape vary as in random erasing [1]_.
+
+    .. [1] Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
+    """
+    low, high = ERASED
+    area = low + (high - low) * drawn[:, 0]
+    aspect = (2.5 ** (2 * drawn[:, 1] - 1)).sqrt()
+    width, height = area.sqrt() * aspect, area.sqrt() / aspect
+    left, top = drawn[:, 2] * (1 - width), drawn[:, 3] * (1 - height)
+    right = torch.where(chosen, left + width, left)
+    return torch.stack([left, top, right, top + height, drawn[:, 4]], 1)
+
+
+def noise_bank(size: int, seed: int = 0) -> Tensor:
+    """(PATTERNS, size, size) float32 normal noise to draw from."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(PATTERNS, size, size, generator=rng)
+
+
+# ----------------------------------------------------------------------------- applying
+def apply(
+    pixels: Tensor, points: Tensor | None, drawn: Drawn, bank: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """The pictures and their landmarks as drawn.
+
+    Parameters
+    ----------
+    pixels : (N, C, S, S) uint8
+    points : (N, 68, 2) float or None
+        Pixels.
+    drawn : Drawn
+        On the device of the pixels.
+    bank : tensor, optional
+        From `noise_bank`; needed where there is noise.
+
+    Returns
+    -------
+    (N, C, S, S) float32 in [-1, 1]
+    (N, 68, 2) float or None
+    """
+    x = pixels.float().mul_(1 / 255)
+    if drawn.flip is not None:
+        x = torch.where(drawn.flip[:, None, None, None], x.flip(3), x)
+    if drawn.affine is not None:
+        x = _moved(x, drawn.affine)
+    x = _toned(x, drawn)
+    if drawn.blur is not None:
+        x = x + (_blurred(x) - x) * drawn.blur[:, None, None, None]
+    x = _covered(x, drawn)
+    if drawn.noise is not None:
+        assert bank is not None
+        patterns = bank[drawn.noise[:, 0].long()] * drawn.noise[:, 1, None, None]
+        x = x + patterns[:, None]
+    # Outside [0, 1] there is nothing to see; without any effect nothing is there.
+    x = x.clamp_(0, 1).mul_(2).sub_(1)
+    return x, None if points is None else _moved_points(points, drawn, pixels.shape[-1])
+
+
+def _moved(x: Tensor, affine: Tensor) -> Tensor:
+    """Pixels at the places that the affine map takes them to; the border is repeated."""
+    back = torch.linalg.inv(affine[:, :, :2])
+    theta = torch.cat([back, -back @ affine[:, :, 2:]], 2)
+    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def _moved_points(points: Tensor, drawn: Drawn, side: int) -> Tensor:
+    if drawn.flip is not None:
+        mirrored = points[:, torch.from_numpy(MIRROR).to(points.device)].clone()
+        mirrored[..., 0] = side - 1 - mirrored[..., 0]
+        points = torch.where(drawn.flip[:, None, None], mirrored, points)
+    if drawn.affine is not None:
+        placed = (2 * points + 1) / side - 1
+        placed = placed @ drawn.affine[:, :, :2].transpose(1, 2) + drawn.affine[:, None, :, 2]
+        points = ((placed + 1) * side - 1) / 2
+    if drawn.jitter is not None:
+        points = points + drawn.jitter * side
+    return points
+
+
+def _toned(x: Tensor, drawn: Drawn) -> Tensor:
+    if drawn.gamma is not None:
+        x = x.clamp_(1e-4, 1).pow(drawn.gamma[:, None, None, None])
+    factor = None if drawn.brightness is None else drawn.brightness[:, None, None, None]
+    if drawn.contrast is not None:
+        slope = drawn.contrast[:, None, None, None]
+        mean = x.mean((1, 2, 3), keepdim=True)
+        x = (x - mean).mul_(slope).add_(mean)
+    if drawn.light is not None:
+        axis = (torch.arange(x.shape[-1], device=x.device) * 2 + 1) / x.shape[-1] - 1
+        across = drawn.light[:, 0, None] * axis
+        down = drawn.light[:, 1, None] * axis
+        field = (1 + across[:, None, :] + down[:, :, None])[:, None]
+        factor = field if factor is None else field * factor
+    return x if factor is None else x * factor
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """Means of 3 x 3 pixels, twice."""
+    for _ in range(2):
+        x = functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    return x
+
+
+def _covered(x: Tensor, drawn: Drawn) -> Tensor:
+    side = x.shape[-1]
+    place = (torch.arange(side, device=x.device) + 0.5) / side
+    if drawn.erase is not None:
+        left, top, right, bottom, value = drawn.erase[:, :, None].unbind(1)
+        wide, high = (place >= left) & (place < right), (place >= top) & (place < bottom)
+        inside = (high[:, :, None] & wide[:, None, :])[:, None]
+        x = torch.where(inside, value[:, :, None, None], x)
+    if drawn.stripes is not None:
+        outside = (place - 0.5).abs() > drawn.stripes[:, None] / 2
+        x = torch.where(outside[:, None, None, :], 0.0, x)
+    return x
