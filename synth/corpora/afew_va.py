@@ -92,7 +92,7 @@ def _value(label: Any, axis: str, path: Path, number: int) -> float:
     value = label.get(axis) if isinstance(label, dict) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= SCALE:
         raise UsageError(
-            f"afew-va: {path} frame {number}: expected a {axis} from -{SCALE} to {SCALE}, got "
+            f"afew-va: {path} frame {number}: expected {axis} from -{SCALE} to {SCALE}, got "
             f"{value!r}"
         )
     return value / SCALE

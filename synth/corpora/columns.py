@@ -112,7 +112,7 @@ def floats_of(
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
         raise UsageError(
-            f"labels: {path} line {lines[i]}: expected a {column} from {limits[0]:g} to "
+            f"labels: {path} line {lines[i]}: expected {column} from {limits[0]:g} to "
             f"{limits[1]:g}, got {cells[i]!r}"
         )
     return np.where(none, np.nan, values)
@@ -141,7 +141,7 @@ def whole_numbers_of(
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
         raise UsageError(
-            f"labels: {path} line {lines[i]}: expected a whole {column} from {limits[0]} to "
+            f"labels: {path} line {lines[i]}: expected whole {column} from {limits[0]} to "
             f"{limits[1]}, got {cells[i]!r}"
         )
     return values.astype(np.int64)

@@ -130,7 +130,7 @@ def _ratings(path: Path, axis: str, raters: tuple[str, ...]) -> tuple[Float, Flo
     each = np.stack([floats_of(cells[rater], lines, path, axis, (-1, 1)) for rater in raters])
     if np.isnan(each).any():
         line = lines[int(np.flatnonzero(np.isnan(each).any(0))[0])]
-        raise UsageError(f"recola: {path} line {line}: expected a {axis} of each rater, got none")
+        raise UsageError(f"recola: {path} line {line}: expected {axis} of each rater, got none")
     return times, each.mean(0)
 
 
@@ -142,7 +142,7 @@ def _recording(
         at = (number - 1) / fps
         i = int(np.clip(np.searchsorted(times, at), 1, len(times) - 1)) if len(times) > 1 else 0
         i -= int(i > 0 and at - times[i - 1] <= times[i] - at)
-        if number >= 1 and abs(times[i] - at) <= STEP:
+        if number >= 1 and abs(times[i] - at) < 1.01 * STEP:
             yield CorpusImage(
                 path,
                 path.relative_to(root).as_posix(),
