@@ -11,17 +11,24 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from synth.cli.infer_run import Found
 from synth.errors import AssetError, DependencyError, SkipPhoto, SynthError, UsageError
-from synth.images import ImageSource, load_image
-from synth.recognition.infer import FaceReading, Inference
+from synth.image_files import write_atomic
+from synth.images import ImageSource, encode_image, load_image
+from synth.recognition.face_reading import FaceReading
+from synth.recognition.infer import Inference
 from synth.records import Skip
 from synth.threads import one_thread, one_thread_for_good
+from synth.types import FaceImage
 
 __all__ = ["read_photos"]
 
 #: Photos read together; fixed, so that the rows do not depend on the number of workers.
 CHUNK = 16
+EXTENSIONS = {"png": ".png", "jpeg": ".jpg"}
 
 
 @dataclass(frozen=True)
@@ -137,4 +144,30 @@ def _read(inference: Inference, chunk: Sequence[ImageSource], pictures: Pictures
         except Exception as error:
             skips.append(Skip(photo.name, "INTERNAL", None, f"{type(error).__name__}: {error}"))
     readings = inference.read(ready)
+    for (image, _, _), own in zip(ready, readings, strict=True):
+        try:
+            _draw(image, own, pictures)
+        except OSError as error:
+            skips.append(
+                Skip(image.name, "WRITE", None, f"{image.name}: {error.strerror or error}")
+            )
     return [reading for several in readings for reading in several], skips
+
+
+def _draw(image: FaceImage, readings: list[FaceReading], pictures: Pictures) -> None:
+    """The overlay of a photo, and the dashboard of its largest face."""
+    stem = f"{pictures.stems[image.name]}{EXTENSIONS[pictures.fmt]}"
+    if pictures.overlay:
+        from synth.preview.overlay import draw_overlay
+
+        _save(pictures, "overlays", stem, draw_overlay(image.pixels, readings))
+    if pictures.dashboard:
+        from synth.preview.dashboard import draw_dashboard
+
+        sheet = draw_dashboard(image.pixels, readings[0], (), image.name)
+        _save(pictures, "dashboards", stem, sheet)
+
+
+def _save(pictures: Pictures, folder: str, name: str, pixels: NDArray[np.uint8]) -> None:
+    (pictures.root / folder).mkdir(exist_ok=True)
+    write_atomic(pictures.root / folder / name, encode_image(pixels, pictures.fmt))

@@ -70,6 +70,7 @@ class NirToVis:
 
 def run(options: dict[str, Any], overwrite: bool) -> int:
     """Read everything, write the tables, print the summary; the exit code."""
+    from synth.cli.infer_films import read_camera, read_films
     from synth.cli.infer_photos import read_photos
     from synth.cli.progress import interruptible
 
@@ -89,8 +90,12 @@ def run(options: dict[str, Any], overwrite: bool) -> int:
         ) from None
     found = Found()
     with interruptible("writing what was read") as stop:
-        read_photos(inference, inputs.photos, options, found, stop)
-        found.interrupted = stop()
+        if options["camera"] is not None:
+            read_camera(inference, options, found, stop)
+        else:
+            read_photos(inference, inputs.photos, options, found, stop)
+            read_films(inference, inputs.films, options, found, stop)
+            found.interrupted = stop()
     _write(root, options, found)
     _say(root, options, found)
     return 130 if found.interrupted else 3 if found.skips else 0

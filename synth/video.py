@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from synth.errors import ShapeError, UsageError
 from synth.optional import require
 
-__all__ = ["frame_rate", "write_mp4", "write_webp"]
+__all__ = ["frame_rate", "whole_file", "write_mp4", "write_webp"]
 
 UInt8 = NDArray[np.uint8]
 
@@ -80,7 +80,7 @@ def write_mp4(frames: Iterable[UInt8], path: str | os.PathLike[str], fps: float)
     first = next(pictures, None)
     if first is None:
         raise ShapeError("frames: expected at least one, got none")
-    with _whole(path) as temporary:
+    with whole_file(path) as temporary:
         # bitexact: neither the muxer's version nor a time of creation in the file
         options = {"movflags": "faststart", "fflags": "+bitexact"}
         with av.open(str(temporary), "w", format="mp4", options=options) as container:
@@ -174,7 +174,7 @@ def write_webp(
     starts = [*range(0, count, every), count]
     stamps = [round(1000 * start / rate) for start in starts]
     durations = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
-    with _whole(path) as temporary:
+    with whole_file(path) as temporary:
         kept[0].save(
             temporary,
             format="WEBP",
@@ -219,7 +219,7 @@ def _chain(first: UInt8, rest: Iterator[UInt8]) -> Iterator[UInt8]:
 
 
 @contextmanager
-def _whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside `path`, moved there when all went well, else removed."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synth.errors import UsageError
-from synth.recognition.infer import FaceReading
+from synth.recognition.face_reading import FaceReading
 
 __all__ = ["FORMATS", "columns", "csv_bytes", "rows", "table_bytes"]
 
