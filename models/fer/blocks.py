@@ -27,6 +27,7 @@ __all__ = [
     "LandmarkBranch",
     "SqueezeExcite",
     "StochasticDepth",
+    "WarmNorm",
     "check_images",
     "conv_norm",
     "initialise",
@@ -65,6 +66,27 @@ def conv_norm(
         norm(outputs),
     ]
     return nn.Sequential(*layers, *([act()] if act else []))
+
+
+class WarmNorm(nn.BatchNorm2d):
+    """Batch norm whose running statistics start as plain means.
+
+    With a momentum of 0.01 those of a new network are not known before some hundred
+    batches, and a short training looks like none when it is evaluated. Here batch n counts
+    ``max(momentum, 1 / n)``. State and answers are else those of `torch.nn.BatchNorm2d`.
+    """
+
+    warm = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        slow = self.momentum
+        if self.training and not self.warm:
+            before = int(self.num_batches_tracked)  # waits for the device: only at first
+            self.momentum = max(slow, 1 / (before + 1))
+            self.warm = before * slow >= 1
+        y = super().forward(x)
+        self.momentum = slow
+        return y
 
 
 class SqueezeExcite(nn.Module):

@@ -21,6 +21,7 @@ from synth.models.fer.blocks import (
     FERNetwork,
     InvertedResidual,
     SqueezeExcite,
+    WarmNorm,
     conv_norm,
     scaled,
 )
@@ -34,7 +35,7 @@ B0 = (
     *((1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2)),
     *((6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1)),
 )
-NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+NORM = partial(WarmNorm, eps=1e-3, momentum=0.01)
 
 
 def build(config: FERConfig) -> FERNetwork:

@@ -2,7 +2,8 @@
 
 The networks are the papers', at any width; ours are the heads. The last layers before
 the classifier (the 1280 channels of V2, the linear layer of V3) count as backbone.
-V3's batch norms have the paper's momentum of 0.01 and epsilon of 0.001.
+V3's batch norms have the paper's momentum of 0.01, from the hundredth batch on, and
+epsilon of 0.001.
 
 References
 ----------
@@ -24,6 +25,7 @@ from synth.models.fer.blocks import (
     FERNetwork,
     InvertedResidual,
     SqueezeExcite,
+    WarmNorm,
     conv_norm,
     scaled,
 )
@@ -58,7 +60,7 @@ V3_SMALL = (
     *((5, 120, 48, 1, 1, 1), (5, 144, 48, 1, 1, 1), (5, 288, 96, 1, 1, 2)),
     *((5, 576, 96, 1, 1, 1), (5, 576, 96, 1, 1, 1)),
 )
-V3_NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+V3_NORM = partial(WarmNorm, eps=1e-3, momentum=0.01)
 
 
 class GlobalMean(nn.Module):
