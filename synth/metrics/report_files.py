@@ -55,7 +55,7 @@ def score_rows(table: Mapping[str, Any]) -> list[Row]:
             if not part["measures"]:
                 rows.append(head | {"measure": "", "value": None, "low": None, "high": None})
             for measure, found in part["measures"].items():
-                ends = {key: found[key] for key in ("value", "low", "high")}
+                ends = {key: found[key] for key in ("value", "low", "high", "n")}
                 rows.append(head | {"measure": measure} | ends)
             if drawn := part.get("down_sampled"):
                 for measure, value in drawn["mean"].items():
@@ -122,8 +122,8 @@ def _said(part: Mapping[str, Any]) -> str:
         text += f"; {part[key]} more without {words}" if part[key] else ""
     if "references" in part:
         text += (
-            f"; compared with {part['references']} neutral pictures, which are not scored; "
-            "as_read: the same pictures without the comparison"
+            f"; compared with {part['references']} neutral pictures, which are not scored "
+            "(but in with_neutral); as_read: the same pictures without the comparison"
         )
     if "pairs" in part:
         text += f"; {part['smiling']} smiling; {part['pairs']} persons with both kinds"
