@@ -53,7 +53,7 @@ def run_it(
         with tqdm(disable=None, leave=False, unit=" steps") as bar:
 
             def told(what: str, done: int, of: int) -> None:
-                if bar.desc != f"{what}: ":
+                if getattr(bar, "desc", "") != f"{what}: ":  # none without a terminal
                     bar.reset(of)
                     bar.set_description(what)
                 bar.update(done - bar.n)

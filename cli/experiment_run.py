@@ -81,7 +81,7 @@ def _run(
     ):
 
         def told(what: str, done: int, of: int) -> None:
-            if bar.desc != f"{what}: ":
+            if getattr(bar, "desc", "") != f"{what}: ":  # none without a terminal
                 bar.reset(of)
                 bar.set_description(what)
             bar.update(done - bar.n)

@@ -291,7 +291,7 @@ def run_experiment(
     found = check_roots(definition, roots, definition.needed(conditions))
     work = work or Work()
     _open(output, definition, work)
-    run = _Run(definition, found, output, seeds, work, trainer or FERTrainer())
+    run = _Run(definition, found, output, seeds, work, trainer or _trainer(definition))
     try:
         for name in definition.needed(conditions):
             run.set_named(name)
@@ -303,6 +303,10 @@ def run_experiment(
     work.say("scores")
     write_results(definition, output, tests, load_readings)
     return True
+
+
+def _trainer(definition: Definition) -> Trainer:
+    return FERTrainer({name: test.measures for name, test in definition.tests.items()})
 
 
 def _open(output: Path, definition: Definition, work: Work) -> None:
