@@ -37,7 +37,7 @@ def concordance(
     output: Path | None,
     overwrite: bool,
 ) -> None:
-    """Does a reader of near infrared say of translations what one of photos says of photos?
+    """How alike two readers read photos and translations.
 
     \b
     synth evaluate concordance photos.csv translated.csv -o report/
