@@ -132,13 +132,11 @@ def _rows(
     wanted = ("subDirectory_filePath", "expression", "valence", "arousal")
     cells, lines = column_cells(table, wanted, names=COLUMNS)
     codes = whole_numbers_of(cells["expression"], lines, table, "expression", (0, 10))
-    va = np.stack(
-        [
-            floats_of(cells[axis], lines, table, axis, (-1, 1), absent=NO_VA)
-            for axis in ("valence", "arousal")
-        ]
+    v, a = (
+        floats_of(cells[axis], lines, table, axis, (-1, 1), absent=NO_VA)
+        for axis in ("valence", "arousal")
     )
-    known = ~np.isnan(va).any(0)
+    known = ~(np.isnan(v) | np.isnan(a))
     base = pictures.relative_to(root).as_posix()
     kept = np.flatnonzero(codes < limit)
     gone = _gone(pictures, [cells[wanted[0]][i] for i in kept]) if missing != "unchecked" else set()
@@ -158,8 +156,8 @@ def _rows(
             subject=place,
             spectrum="vis",
             expression=CODES[codes[i]],
-            valence=float(va[0, i]) if known[i] else None,
-            arousal=float(va[1, i]) if known[i] else None,
+            valence=float(v[i]) if known[i] else None,
+            arousal=float(a[i]) if known[i] else None,
             split=part,
         )
 

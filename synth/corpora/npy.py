@@ -31,8 +31,8 @@ def scalar_of(
     """The number in a file; None where it is `absent`.
 
     AffectNet keeps its numbers as text (``<U9``), one file each: nearly a million of them. The
-    header they all have is matched as it stands, which is some ten times as fast as
-    `numpy.load`; anything else goes through that, without pickles.
+    header they all have is matched as it stands, which takes a quarter of the time that
+    `numpy.load` does; anything else goes through that, without pickles.
 
     Raises
     ------
