@@ -88,6 +88,7 @@ SETTINGS = (
     _setting("--ema", 0.0, click.FloatRange(0, 1, max_open=True),
              "Decay of a running mean of the weights, which is then kept; 0: none."),
     _setting("--patience", 0, NATURAL, "Stop after so many epochs without a better score; 0: no."),
+    _setting("--dtype", "fp32", click.Choice(("fp32", "bf16")), "What networks compute in."),
     _setting("--seed", 0, NATURAL, "Of all that is random."),
 )  # fmt: skip
 

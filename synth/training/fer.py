@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from synth.metrics.regions import region_weights
-from synth.models.fer import build, save_fer
+from synth.models.fer import FEROutput, build, save_fer
 from synth.recognition.faces import FaceSet
 from synth.recognition.reader import Readings
 from synth.training.fer_augment import Drawn, apply, draw, noise_bank
@@ -106,7 +106,8 @@ class FERTraining:
             self.network = build(self.config)
         if init is not None:
             self.network.load_state_dict(init.state_dict())
-        self.network.to(self.device).train()
+        # Convolutions of small networks are a third faster so; numbers differ by rounding.
+        self.network.to(self.device, memory_format=torch.channels_last).train()
         self._mean = None
         if s.ema:
             self._mean = {k: v.clone() for k, v in self.network.state_dict().items()}
@@ -157,7 +158,9 @@ class FERTraining:
             group["lr"] = s.rate_at(iteration, self.steps)
         index = self.batches.draw()
         pictures, points = self.augmented(index)
-        output = forward(self.network, pictures, points)
+        with torch.autocast(self.device, torch.bfloat16, enabled=s.dtype == "bf16"):
+            output = forward(self.network, pictures, points)
+        output = _in_full(output)
         total, parts = self._losses(output, index.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -183,7 +186,8 @@ class FERTraining:
         drawn = draw(len(index), views, self.rng, data.points is not None)
         at = index.to(self.device)
         points = None if data.points is None else data.points[at]
-        return apply(data.pixels[at], points, _moved(drawn, self.device), self._bank)
+        made, points = apply(data.pixels[at], points, _moved(drawn, self.device), self._bank)
+        return made.contiguous(memory_format=torch.channels_last), points
 
     def _losses(self, output: Any, index: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         s, parts = self.settings, dict[str, Tensor]()
@@ -289,6 +293,12 @@ class FERTraining:
             **{f"val_{k}": f"{v:.4f}" for k, v in scores.items()
                if "/" not in k and k not in ("epoch", "best")},
         )  # fmt: skip
+
+
+def _in_full(output: FEROutput) -> FEROutput:
+    """The same in 32 bits, for the losses."""
+    va, logits, features = (None if part is None else part.float() for part in output[:3])
+    return FEROutput(va, logits, features, tuple(part.float() for part in output.attention))
 
 
 def _picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,10 +12,11 @@ from synth.recognition.faces import CLASSES
 from synth.training.fer_augment import Augment, parse_augment
 from synth.training.fer_losses import parse_losses
 
-__all__ = ["DECAYS", "OPTIMISERS", "FERSettings"]
+__all__ = ["DECAYS", "DTYPES", "OPTIMISERS", "FERSettings"]
 
 DECAYS = ("none", "linear", "exponential", "cosine")
 OPTIMISERS = ("adamw", "sgd")
+DTYPES = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class FERSettings:
         Decay of a running mean of the weights, which is then validated and exported; 0: none.
     patience : int
         Validations without a better score after which training stops; 0: never.
+    dtype : {"fp32", "bf16"}
+        bf16 computes in 16 bits where that is safe; weights stay in 32, and so do
+        validations. Twice as fast on processors that have it.
     seed : int
     """
 
@@ -90,12 +94,13 @@ class FERSettings:
     freeze: int = 0
     ema: float = 0.0
     patience: int = 0
+    dtype: str = "fp32"
     seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         for name, known in (("arch", tuple(ARCHITECTURES)), ("task", TASKS), ("decay", DECAYS),
-                            ("optimiser", OPTIMISERS)):  # fmt: skip
+                            ("optimiser", OPTIMISERS), ("dtype", DTYPES)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
         if unknown := [name for name in self.classes if name not in CLASSES]:
