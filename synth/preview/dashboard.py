@@ -73,7 +73,8 @@ def draw_dashboard(
         Of the bars, where there is no reading.
     """
     image = _background(tuple(classes) or tuple(reading.probabilities if reading else ())).copy()
-    labels = title_labels(title, subtitle, 20, FACE.right - 20, TEXT)
+    titles = title_labels(title, subtitle, 20, FACE.width, TEXT)
+    labels = [label.moved(FACE.left - 20, 0) for label in titles]
     _face(image, pixels, reading)
     if reading is not None:
         labels += _numbers(reading)

@@ -36,6 +36,8 @@ COLOURS: tuple[Colour, ...] = (
 WHITE: Colour = (255, 255, 255)
 #: Height of the text as a share of the face, and of the picture at most; pixels at least.
 TEXT, TEXT_MOST, TEXT_LEAST = 0.085, 0.024, 10
+#: In videos as a share of the picture alone, so that it does not change with the face.
+TEXT_FILM = 0.016
 #: How much the panel hides of what is below it.
 COVER = 0.72
 #: A panel that had a good place in the last frame moves only where it gains this much of
@@ -120,6 +122,8 @@ def draw_overlay(
 
 def _panel(reading: FaceReading, box: Box, height: int, width: int) -> _Panel:
     wanted = min(TEXT * box.height, TEXT_MOST * max(height, width))
+    if reading.track is not None:
+        wanted = TEXT_FILM * max(height, width)
     bars = tuple(reading.top(CLASSES))
     lines: list[str] = []
     if reading.valence is not None and reading.arousal is not None:

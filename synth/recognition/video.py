@@ -29,6 +29,8 @@ UInt8 = NDArray[np.uint8]
 RATE = Fraction(25)
 #: Pictures of this many rows and more have the colours of BT.709, where nothing is said.
 HD = 720
+#: The family of formats that count their frames; AVI counts empty places too.
+INDEXED = "mp4"
 #: A file that shows fewer than this share of the frames it speaks of breaks off; edits may
 #: leave out some.
 KEPT = 0.95
@@ -99,7 +101,9 @@ def open_film(path: str | os.PathLike[str], name: str | None = None) -> Film:
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate or RATE
         sound = tuple(str(s.codec_context.name) for s in sound_streams(container))
         base = stream.time_base or 1 / Fraction(rate)
-        return Film(path, name, Fraction(rate), Fraction(base), int(stream.frames or 0), sound)
+        counted = INDEXED in container.format.name.split(",")
+        frames = int(stream.frames or 0) if counted else 0
+        return Film(path, name, Fraction(rate), Fraction(base), frames, sound)
 
 
 def read_frames(film: Film) -> Iterator[Frame]:
