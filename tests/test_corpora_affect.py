@@ -250,6 +250,11 @@ def test_raf_db_original_and_parts(put):
     names = [i.name for i in read_corpus("raf-db", root, images="original", split="train")]
     assert names == [f"basic/Image/original/train_0000{k}.jpg" for k in (1, 2)]
     assert len(read_corpus("raf-db", root / "basic", split="test")) == 1
+    put(
+        "compound/Image/aligned/train_1.jpg", **{LIST.replace("basic", "compound"): "train_1.jpg 9"}
+    )
+    assert len(read_corpus("raf-db", root)) == 3
+    refused("1 to 7, got 9", "raf-db", root / "compound")
 
 
 @pytest.mark.parametrize(
@@ -485,8 +490,10 @@ def test_bu_3dfe(put):
     assert images[0].groups == (("ethnicity", "white"), ("gender", "female"))
     assert images[3].groups == (("ethnicity", "East-Asian"), ("gender", "male"))
     assert [i.frame for i in read_corpus("bu-3dfe", root, levels="3, 4")] == [4, 0, 3]
+    put("F0002/F0002_HA02ZZ_F2D.bmp")
+    assert read_corpus("bu-3dfe", root)[3].groups[0] == ("ethnicity", "ZZ")
     refused("levels: expected all", "bu-3dfe", root, levels="5")
-    for name in ("F0001_XX01WH", "F0001_AN05WH", "F0001_NE01WH", "F0001_AN01ZZ", "F0001_AN00WH"):
+    for name in ("F0001_XX01WH", "F0001_AN05WH", "F0001_NE01WH", "F0001_AN00WH"):
         put(f"bad/{name}_F2D.bmp")
         refused(f"got {name}", "bu-3dfe", root)
         (root / f"bad/{name}_F2D.bmp").unlink()

@@ -76,7 +76,12 @@ def read(
     strict = word_of("length", length, ("strict", "any")) == "strict"
     step = every_of(every)
     pictures = child(root, frames)
-    sets = descend(root, lambda folder: _challenge(folder, task) is not None, depth=2)
+    places = [root] if _challenge(root, task) else [f for f in folders(root) if f != pictures]
+    sets = [
+        found
+        for place in places
+        for found in descend(place, lambda folder: _challenge(folder, task) is not None, depth=1)
+    ]
     if pictures is None or len(sets) != 1:
         raise wrong("aff-wild2", LAYOUT, root)
     challenge = _challenge(sets[0], task) or root

@@ -11,9 +11,10 @@ Layout::
 
 F or M and four digits are the person, then AN anger, DI disgust, FE fear, HA happiness, NE
 neutral, SA sadness, SU surprise, the level (01 weakest to 04 strongest, 00 for neutral) and the
-ethnicity: WH white, BL black, AE East-Asian, AM Middle-East Asian, IN Indian, LA Hispanic-Latino.
-Only the photos ``_F2D`` are read: textures (``_F3D.bmp``) and meshes are not. Gender and ethnicity
-are groups, the person's expressions sequences with the level as the frame's number.
+ethnicity: WH white, BL black, AE East-Asian, AM Middle-East Asian, IN Indian, LA Hispanic-Latino;
+another code is the group's name as it stands. Only the photos ``_F2D`` are read: textures
+(``_F3D.bmp``) and meshes are not. Gender and ethnicity are groups, the person's expressions
+sequences with the level as the frame's number.
 
 Options: ``levels``: ``all`` (default), or the levels wanted, such as ``3,4``; neutral faces are
 always kept.
@@ -58,7 +59,7 @@ def read(root: Path, levels: str = "all") -> list[CorpusImage]:
     Raises
     ------
     UsageError
-        If there are none, or a name has an unknown code.
+        If there are none, or a name has an unknown expression or level.
     """
     wanted = _levels(levels)
     images = []
@@ -69,10 +70,10 @@ def read(root: Path, levels: str = "all") -> list[CorpusImage]:
         person, code, level, ethnicity = (text.upper() for text in hit.groups())
         strength = int(level)
         fits = strength == 0 if code == "NE" else 1 <= strength <= STRONGEST
-        if code not in CODES or ethnicity not in ETHNICITIES or not fits:
+        if code not in CODES or not fits:
             raise UsageError(
-                f"bu-3dfe: expected a name such as F0001_AN01WH_F2D.bmp with {', '.join(CODES)}, "
-                f"01 to 04 (NE: 00) and {', '.join(ETHNICITIES)}, got {path.name}"
+                f"bu-3dfe: expected a name such as F0001_AN01WH_F2D.bmp with {', '.join(CODES)} "
+                f"and 01 to 04 (NE: 00), got {path.name}"
             )
         if strength and strength not in wanted:
             continue
@@ -86,7 +87,7 @@ def read(root: Path, levels: str = "all") -> list[CorpusImage]:
                 sequence=f"{person}-{CODES[code]}",
                 frame=strength,
                 groups=(
-                    ("ethnicity", ETHNICITIES[ethnicity]),
+                    ("ethnicity", ETHNICITIES.get(ethnicity, ethnicity)),
                     ("gender", "female" if person[0] == "F" else "male"),
                 ),
             )

@@ -11,9 +11,9 @@ Layout::
     ROOT/Image/original/train_00001.jpg          the whole photo
     ROOT/Annotation/manual/train_00001_manu_attri.txt   optional: gender, race and age
 
-also below a folder ``basic``. Labels: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness,
-6 anger, 7 neutral. The lines of the last file are five points, then gender (0 male, 1 female,
-2 unsure), race (0 Caucasian, 1 African-American, 2 Asian) and age (0: 0-3, 1: 4-19, 2: 20-39,
+also below a folder ``basic``; ``compound`` beside it is not read. Labels: 1 surprise, 2 fear,
+3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral. The lines of the last file are five points,
+then gender (0 male, 1 female, 2 unsure), race (0 Caucasian, 1 African-American, 2 Asian) and age (0: 0-3, 1: 4-19, 2: 20-39,
 3: 40-69, 4: 70+); they become the groups gender, ethnicity and age. Nobody knows who is shown:
 every photo counts as a person of its own. There is no validation set.
 
@@ -55,6 +55,7 @@ def read(root: Path, images: str = "", split: str = "all") -> list[CorpusImage]:
     """
     split = word_of("split", split, ("train", "test", "all"))
     found = descend(root, lambda folder: _list_in(folder) is not None, depth=2)
+    found = [folder for folder in found if folder == root or folder.name.lower() != "compound"]
     pictures = _pictures(found[0], images) if len(found) == 1 else None
     if pictures is None:
         raise wrong("raf-db", LAYOUT, root)
