@@ -13,9 +13,9 @@ Layout::
 
 also below a folder ``basic``; ``compound`` beside it is not read. Labels: 1 surprise, 2 fear,
 3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral. The lines of the last file are five points,
-then gender (0 male, 1 female, 2 unsure), race (0 Caucasian, 1 African-American, 2 Asian) and age (0: 0-3, 1: 4-19, 2: 20-39,
-3: 40-69, 4: 70+); they become the groups gender, ethnicity and age. Nobody knows who is shown:
-every photo counts as a person of its own. There is no validation set.
+then gender (0 male, 1 female, 2 unsure), race (0 Caucasian, 1 African-American, 2 Asian) and age
+(0: 0-3, 1: 4-19, 2: 20-39, 3: 40-69, 4: 70+); they become the groups gender, ethnicity and age.
+Nobody knows who is shown: every photo counts as a person of its own. There is no validation set.
 
 Options: ``images``: ``aligned`` or ``original``; "" (default) takes aligned photos where there are
 some. ``split``: ``train``, ``test`` or ``all`` (default).
