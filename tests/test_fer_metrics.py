@@ -8,12 +8,15 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn import metrics as reference
 
 from synth.errors import ShapeError
 from synth.metrics import agreement, classes, figures, intervals, regions, report, report_files
 
 NAMES = ["anger", "fear", "happiness", "neutral"]
+NUMBERS = ["ccc", "ccc_sample", "pcc", "mse", "rmse", "mae", "sagr"]
+NAMED = ["accuracy", "mean_diagonal", "macro_f1", "kappa"]
 
 
 def some_classes(seed: int, n: int = 300) -> tuple[list[str], list[str]]:
@@ -27,6 +30,87 @@ def some_va(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     target = rng.uniform(-1, 1, (n, 2))
     return target, 0.6 * target + 0.1 + 0.3 * rng.normal(size=(n, 2))
+
+
+# ---------------------------------------------------------------------------- references
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_agree_with_independent_references(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 400))
+    t, e = rng.uniform(-1, 1, n), rng.normal(0.2, 0.7, n)
+    found = {name: i.value for name, i in intervals.intervals(NUMBERS, t, e, folds=1).items()}
+    # Lin's definition: one less the mean square over that of pairs drawn at random.
+    by_chance = np.mean([(a - b) ** 2 for a in t for b in e])
+    assert found["ccc"] == pytest.approx(1 - np.mean((t - e) ** 2) / by_chance, abs=1e-9)
+    both = np.cov(t, e)  # divided by N - 1
+    bias = (t.mean() - e.mean()) ** 2
+    wanted = 2 * both[0, 1] / (both[0, 0] + both[1, 1] + bias)
+    assert found["ccc_sample"] == pytest.approx(wanted, abs=1e-9)
+    assert found["pcc"] == pytest.approx(scipy.stats.pearsonr(t, e).statistic, abs=1e-9)
+    assert found["mse"] == pytest.approx(reference.mean_squared_error(t, e), abs=1e-9)
+    assert found["rmse"] == pytest.approx(reference.root_mean_squared_error(t, e), abs=1e-9)
+    assert found["mae"] == pytest.approx(reference.mean_absolute_error(t, e), abs=1e-9)
+    same = sum(a * b > 0 for a, b in zip(t, e, strict=True))
+    assert found["sagr"] == pytest.approx(same / n, abs=1e-9)
+    for name in ("ccc", "pcc", "rmse", "mae", "sagr"):
+        assert getattr(agreement, name)(t, e) == pytest.approx(found[name], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_class_measures_agree_with_scikit_learn(seed):
+    target, estimate = some_classes(seed, 150)
+    found = {n: i.value for n, i in intervals.intervals(NAMED, target, estimate, folds=1).items()}
+    for name, wanted in (
+        ("accuracy", reference.accuracy_score(target, estimate)),
+        ("mean_diagonal", reference.balanced_accuracy_score(target, estimate)),
+        ("macro_f1", reference.f1_score(target, estimate, average="macro")),
+        ("kappa", reference.cohen_kappa_score(target, estimate)),
+    ):
+        assert found[name] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_measures_agree_with_torchmetrics():
+    torchmetrics = pytest.importorskip("torchmetrics")
+    import torch
+
+    target, estimate = (torch.from_numpy(a[:, 0].copy()) for a in some_va(21, 500))
+    functional = torchmetrics.functional
+    # Its concordance is the sample form; its Pearson takes doubles as they are.
+    wanted = functional.concordance_corrcoef(estimate, target)
+    assert agreement.ccc(target, estimate, sample=True) == pytest.approx(float(wanted), abs=1e-9)
+    wanted = functional.pearson_corrcoef(estimate, target)
+    assert agreement.pcc(target, estimate) == pytest.approx(float(wanted), abs=1e-9)
+    wanted = functional.mean_squared_error(estimate, target)
+    assert agreement.rmse(target, estimate) ** 2 == pytest.approx(float(wanted), abs=1e-9)
+    names, guess = some_classes(21)
+    label, read = (torch.tensor([NAMES.index(name) for name in s]) for s in (names, guess))
+    options = {"task": "multiclass", "num_classes": 4}
+    for ours, theirs, more in (
+        (agreement.accuracy, functional.accuracy, {"average": "micro"}),
+        (agreement.macro_f1, functional.f1_score, {"average": "macro"}),
+        (agreement.kappa, functional.cohen_kappa, {}),
+    ):
+        wanted = float(theirs(read, label, **options, **more))
+        assert ours(names, guess) == pytest.approx(wanted, abs=1e-6)  # theirs are float32
+
+
+def test_what_cannot_be_said_is_nan_as_documented():
+    """One picture, constants and one class: the same in both ways of measuring."""
+    for t, e, nan in (
+        ([0.3], [0.1], {"ccc", "ccc_sample", "pcc"}),
+        ([0.1, 0.5], [0.2, 0.2], {"pcc"}),
+        ([0.2, 0.2], [0.2, 0.2], {"ccc", "ccc_sample", "pcc"}),
+    ):
+        found = intervals.intervals(NUMBERS, t, e, folds=1)
+        assert {name for name in NUMBERS if math.isnan(found[name].value)} == nan
+        for name in ("ccc", "pcc", "rmse", "mae", "sagr"):
+            wanted = getattr(agreement, name)(t, e)
+            assert found[name].value == pytest.approx(wanted, abs=1e-12, nan_ok=True)
+    one = intervals.intervals(NAMED, ["a", "a"], ["a", "a"], folds=1)
+    assert math.isnan(one["kappa"].value) and one["accuracy"].value == 1
+    for name in ("ccc", "rmse", "sagr"):
+        with pytest.raises(ShapeError, match="finite"):
+            getattr(agreement, name)([0.0, np.nan], [0.0, 0.0])
 
 
 # ------------------------------------------------------------------------------- classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -200,11 +200,11 @@ def draw_circumplex(
 
 
 def _summary(
-    draw: ImageDraw.ImageDraw, read: Float, wanted: Float, colour: Colour, place: object,
+    draw: ImageDraw.ImageDraw, read: Float, wanted: Float, colour: Colour,
+    place: Callable[[Float], tuple[float, float]],
     labelled: bool,
 ) -> None:  # fmt: skip
     """Mean and ellipse of one standard deviation; the labels' mean as a ring."""
-    assert callable(place)
     mean = read.mean(0)
     if len(read) > 2:
         values, axes = np.linalg.eigh(np.cov(read.T))
@@ -215,10 +215,10 @@ def _summary(
     x, y = place(mean)
     known = np.isfinite(wanted).all(1)
     if labelled and known.any():
-        goal = place(wanted[known].mean(0))
-        draw.line((x * FINE, y * FINE, goal[0] * FINE, goal[1] * FINE), colour, FINE)
-        _dot(draw, *goal, 5.5, PAPER, colour)
-        _dot(draw, *goal, 4.5, None, colour)
+        u, v = place(wanted[known].mean(0))
+        draw.line((x * FINE, y * FINE, u * FINE, v * FINE), colour, FINE)
+        _dot(draw, u, v, 5.5, PAPER, colour)
+        _dot(draw, u, v, 4.5, None, colour)
     _dot(draw, x, y, 6, colour, PAPER)
 
 
