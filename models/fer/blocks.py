@@ -76,6 +76,7 @@ class WarmNorm(nn.BatchNorm2d):
     ``max(momentum, 1 / n)``. State and answers are else those of `torch.nn.BatchNorm2d`.
     """
 
+    momentum: float
     warm = False
 
     def forward(self, x: Tensor) -> Tensor:
@@ -289,7 +290,7 @@ class FERNetwork(nn.Module):
 
         The features in the answer are those of both.
         """
-        if self.branch is not None:
+        if self.branch is not None and points is not None:
             features = torch.cat([features, self.branch(points.to(features))], dim=1)
         return self.head(features, attention)
 

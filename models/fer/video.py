@@ -47,15 +47,17 @@ class VideoNetwork(FERNetwork):
         super().__init__(config, backbone, states)
         self.memory = nn.GRU(features, states, LAYERS, batch_first=True)
 
-    def forward(self, images: Tensor) -> FEROutput:
+    def forward(self, images: Tensor, points: Tensor | None = None) -> FEROutput:
         """What it says about each frame of `images` (N, T, channels, size, size).
 
         Raises
         ------
         ShapeError
-            If they have other channels or another size than the configuration says.
+            If they have other channels or another size than the configuration says, or
+            landmarks are given.
         """
         check_images(images, self.config)
+        self.check_points(images, points)
         seen = self.backbone(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         # Said explicitly, the start follows the batch in exported networks too.
         start = seen.new_zeros(LAYERS, images.shape[0], self.memory.hidden_size)
