@@ -30,13 +30,12 @@ class RunGroup(TableGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self.table:
             return super().get_command(ctx, cmd_name)
-        from synth.experiments.definition import available
-
-        if cmd_name not in available() and Path(cmd_name).suffix != ".toml":
-            return None
         from synth.cli.experiment_run import run_command
+        from synth.experiments.definition import available, load_definition
 
-        return run_command(cmd_name)
+        if cmd_name in available():
+            return run_command(cmd_name, load_definition(cmd_name).title)
+        return run_command(cmd_name) if Path(cmd_name).suffix == ".toml" else None
 
 
 @click.group()

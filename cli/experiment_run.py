@@ -23,10 +23,10 @@ def _roots(given: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def run_command(name: str) -> click.Command:
-    """The command that runs the experiment of that name or file."""
+def run_command(name: str, short: str = "") -> click.Command:
+    """The command that runs the experiment of that name or file; `short` tells what it asks."""
 
-    @click.command(name)
+    @click.command(name, short_help=short)
     @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR",
                   help="Folder of the run.  [default: the experiment's name]")  # fmt: skip
     @click.option("--root", "roots", multiple=True, metavar="NAME=DIR",

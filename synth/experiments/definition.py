@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ class Condition:
         are used.
     start : str
         Condition whose weights training begins with.
+    tests : tuple of str
+        Those it is asked in; all when empty.
     test : str
         Of ``leave-one-out``: the test whose people are left out in turn.
     reader, training : dict
@@ -147,6 +150,7 @@ class Condition:
     amounts: dict[str, float] = field(default_factory=dict)
     synthetic_share: float | None = None
     start: str = ""
+    tests: tuple[str, ...] = ()
     test: str = ""
     reader: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -220,15 +224,26 @@ class Definition:
     training: dict[str, Any] = field(default_factory=dict)
     quick: dict[str, Any] = field(default_factory=dict)
 
+    def tests_of(self, condition: str) -> tuple[str, ...]:
+        """The tests that a condition is asked in."""
+        one = self.conditions[condition]
+        return one.tests or ((one.test,) if one.test else tuple(self.tests))
+
     def needed(self, conditions: Iterable[str]) -> list[str]:
-        """Sets that these conditions and all tests need, in the order of the file."""
-        names = {name for test in self.tests.values() for name in test.sets}
-        for condition in (self.conditions[name] for name in conditions):
-            names |= {*condition.train, *condition.val}
+        """Sets that these conditions and their tests need, in the order of the file."""
+        names: set[str] = set()
+        for key in conditions:
+            names |= {*self.conditions[key].train, *self.conditions[key].val}
+            names |= {name for test in self.tests_of(key) for name in self.tests[test].sets}
         return [name for name in self.sets if name in names]
 
     def in_order(self, only: Iterable[str] = ()) -> list[str]:
         """Conditions to run, those first whose weights others start with.
+
+        Parameters
+        ----------
+        only : iterable of str
+            Names, or patterns such as ``raf-db-*``; all when empty.
 
         Raises
         ------
@@ -238,17 +253,19 @@ class Definition:
         wanted: list[str] = []
 
         def add(name: str) -> None:
-            if name not in self.conditions:
-                raise UsageError(
-                    f"only: expected conditions among {', '.join(self.conditions)}, got {name!r}"
-                )
             if self.conditions[name].start:
                 add(self.conditions[name].start)
             if name not in wanted:
                 wanted.append(name)
 
-        for name in tuple(only) or self.conditions:
-            add(name)
+        for pattern in tuple(only) or ("*",):
+            found = [name for name in self.conditions if fnmatchcase(name, pattern)]
+            if not found:
+                raise UsageError(
+                    f"only: expected conditions among {', '.join(self.conditions)}, got {pattern!r}"
+                )
+            for name in found:
+                add(name)
         return wanted
 
     def quickly(self) -> Definition:
@@ -426,6 +443,8 @@ def _check_condition(where: str, key: str, one: Condition, definition: Definitio
         _known(f"{where}: val", one.val, definition.sets)
     if one.kind == "leave-one-out":
         _known(f"{where}: test", (one.test,), definition.tests)
+    if one.tests:
+        _known(f"{where}: tests", one.tests, definition.tests)
     for name in one.amounts:
         _known(f"{where}: amounts", (name,), one.train)
     if any(share > 1 for share in one.amounts.values()):
@@ -443,8 +462,8 @@ def _check_condition(where: str, key: str, one: Condition, definition: Definitio
 
 def _check_apart(definition: Definition) -> None:
     """What is tested on must not be trained on."""
-    tested = {name for test in definition.tests.values() for name in test.sets}
     for key, one in definition.conditions.items():
+        tested = {n for test in definition.tests_of(key) for n in definition.tests[test].sets}
         if both := sorted(tested & {*one.train, *one.val}):
             raise UsageError(
                 f"{definition.name}: [conditions.{key}]: expected sets that are no test, got "

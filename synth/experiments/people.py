@@ -9,11 +9,11 @@ from synth.errors import UsageError
 
 __all__ = ["chosen"]
 
-_SLICE = re.compile(r"(not\s+)?(\d*):(\d*)(?::(\d*))?")
+_SLICE = re.compile(r"(\d*):(\d*)(?::(\d*))?")
 
 
 def chosen(names: Sequence[str], text: str) -> list[str]:
-    """Those of the sorted names that ``::4`` takes, or ``not ::4`` leaves; ``all``.
+    """Those of the sorted names that ``::4`` takes, or ``not ::4,1::8`` leaves; ``all``.
 
     Raises
     ------
@@ -23,12 +23,15 @@ def chosen(names: Sequence[str], text: str) -> list[str]:
     ordered = sorted(set(names))
     if text == "all":
         return ordered
-    match = _SLICE.fullmatch(text.strip())
-    if not match or match[4] == "0":
-        raise UsageError(
-            f"people: expected all, or a slice of the sorted names such as ::4 or not ::4, "
-            f"got {text!r}"
-        )
-    start, stop, step = (int(part) if part else None for part in match.groups()[1:])
-    taken = set(ordered[start:stop:step])
-    return [name for name in ordered if (name in taken) != bool(match[1])]
+    slices, leaves = text.removeprefix("not ").split(","), text.startswith("not ")
+    taken: set[str] = set()
+    for part in slices:
+        match = _SLICE.fullmatch(part.strip())
+        if not match or match[3] == "0":
+            raise UsageError(
+                "people: expected all, or slices of the sorted names such as ::4 or not ::4,1::4, "
+                f"got {text!r}"
+            )
+        start, stop, step = (int(number) if number else None for number in match.groups())
+        taken |= set(ordered[start:stop:step])
+    return [name for name in ordered if (name in taken) != leaves]

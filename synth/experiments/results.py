@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from synth.recognition.faces import FaceSet
     from synth.recognition.reader import Readings
 
-__all__ = ["write_results"]
+__all__ = ["seeds_of", "write_results"]
 
 Load = Callable[[Path], "Readings"]
 #: condition -> test -> measure -> one for each seed.
@@ -51,7 +51,7 @@ def write_results(
     load : callable
         Readings of a file.
     """
-    done = {name: _seeds(output / "runs" / name) for name in definition.conditions}
+    done = {name: seeds_of(output, name) for name in definition.conditions}
     done = {name: seeds for name, seeds in done.items() if seeds}
     scores: list[Score] = []
     compared: list[Compared] = []
@@ -76,9 +76,9 @@ def _columns(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def _seeds(folder: Path) -> list[Path]:
-    """Finished seeds, in order."""
-    found = [p for p in folder.glob("seed*") if (p / DONE).exists()]
+def seeds_of(output: Path, condition: str) -> list[Path]:
+    """Folders of the finished seeds of a condition, in order."""
+    found = [p for p in (output / "runs" / condition).glob("seed*") if (p / DONE).exists()]
     return sorted(found, key=lambda p: int(p.name.removeprefix("seed")))
 
 
@@ -145,7 +145,7 @@ def _reference_notes(definition: Definition, output: Path) -> list[str]:
     """Notes of the runs that others are compared with."""
     if not definition.reference:
         return []
-    return _notes(_seeds(output / "runs" / definition.reference))
+    return _notes(seeds_of(output, definition.reference))
 
 
 # --------------------------------------------------------------------------------- others

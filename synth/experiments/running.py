@@ -18,7 +18,7 @@ from synth.errors import UsageError
 from synth.experiments.conditions import training_faces, validation_faces
 from synth.experiments.definition import Condition, Definition
 from synth.experiments.making import Work
-from synth.experiments.results import write_results
+from synth.experiments.results import seeds_of, write_results
 from synth.experiments.sets import check_roots, get_faces, refuse_leaks, set_digest
 from synth.experiments.steps import Interrupted, digest_of, is_done, mark_done
 from synth.experiments.trainers import FERTrainer, Lesson, Trainer
@@ -83,14 +83,15 @@ class _Run:
     def _digest(self, name: str, seed: int) -> str:
         condition = self.definition.conditions[name]
         sets = {*condition.train, *condition.val}
-        tests = {key for test in self.definition.tests.values() for key in test.sets}
+        tests = {key: self.definition.tests[key].sets for key in self.definition.tests_of(name)}
+        sets |= {key for names in tests.values() for key in names}
         decides: dict[str, Any] = {
             "condition": {k: v for k, v in dataclasses.asdict(condition).items() if k != "what"},
             "reader": self._reader(condition),
             "training": self._training(condition),
             "seed": seed,
-            "sets": {key: set_digest(self.definition, key) for key in sorted(sets | tests)},
-            "tests": {key: test.sets for key, test in self.definition.tests.items()},
+            "sets": {key: set_digest(self.definition, key) for key in sorted(sets)},
+            "tests": tests,
         }
         if condition.start:
             decides["start"] = self._digest(condition.start, seed)
@@ -106,7 +107,7 @@ class _Run:
         """A reader for all tests."""
         sets = {key: self.set_named(key) for key in (*condition.train, *condition.val)}
         train, val = training_faces(name, condition, sets, seed), validation_faces(condition, sets)
-        tests = {key: self.test_faces(key) for key in self.definition.tests}
+        tests = {key: self.test_faces(key) for key in self.definition.tests_of(name)}
         for key, faces in tests.items():
             refuse_leaks(name, (*train.subjects, *val.subjects), faces.subjects, key)
         watch = tests if name == self.definition.watch else {}
@@ -130,7 +131,7 @@ class _Run:
 
     def _constant(self, name: str, condition: Condition, seed: int, folder: Path) -> dict[str, Any]:
         """What the best constant reader says: the mean label of the test itself."""
-        for key in self.definition.tests:
+        for key in self.definition.tests_of(name):
             save_readings(folder / READINGS / f"{key}.npz", constant_readings(self.test_faces(key)))
         return {"train": 0}
 
@@ -297,7 +298,10 @@ def run_experiment(
             run.set_named(name)
         for name in conditions:
             run.condition(name)
-        tests = {name: run.test_faces(name) for name in definition.tests}
+        # Conditions that an earlier call finished are in the tables, too.
+        done = [name for name in definition.conditions if seeds_of(output, name)]
+        asked = {test for name in (*conditions, *done) for test in definition.tests_of(name)}
+        tests = {name: run.test_faces(name) for name in definition.tests if name in asked}
     except Interrupted:
         return False
     work.say("scores")

@@ -112,7 +112,7 @@ def get_faces(
     counts = {"faces": len(faces), "unread": len(skipped), "people": len(set(faces.subjects))}
     labelled = {"with_va": int(np.isfinite(faces.va).all(1).sum()),
                 "with_class": int((faces.label >= 0).sum())}  # fmt: skip
-    mark_done(own, digest, **told, **counts, **labelled)
+    mark_done(own, digest, **{**told, **counts, **labelled})
     work.say(f"{name}: {counts['faces']} faces of {counts['people']} people")
     return faces
 
