@@ -413,8 +413,9 @@ def test_each_paper_is_named(arch):
 
 
 # ---------------------------------------------------------------------------- landmarks
-def test_landmarks_are_read_where_the_configuration_says_so():
-    config = FERConfig("small_cnn", size=64, channels=1, landmarks=True)
+@pytest.mark.parametrize("arch", ["small_cnn", "ddamfn"])
+def test_landmarks_are_read_where_the_configuration_says_so(arch):
+    config = FERConfig(arch, size=64, channels=1, width=0.25, landmarks=True)
     network = seeded(config).eval()
     images, points = pictures(config, 2), torch.rand(2, 68, 2) * 64
     moved = points.clone()
@@ -424,9 +425,25 @@ def test_landmarks_are_read_where_the_configuration_says_so():
     with pytest.raises(ShapeError, match="points: expected"):
         network(images)
     with pytest.raises(ShapeError, match="points: expected none"):
-        seeded(FERConfig("small_cnn", size=64, channels=1))(images, points)
+        seeded(replace(config, landmarks=False))(images, points)
     with pytest.raises(UsageError, match="landmarks: expected no branch"):
         FERConfig("poster", size=64, landmarks=True)
+
+
+@pytest.mark.parametrize("arch", ["small_cnn", "poster_tiny"])
+def test_unknown_landmarks_harm_no_other_face(arch):
+    config = thin(arch, size=64, landmarks=arch == "small_cnn")
+    network = seeded(config)
+    images, points = pictures(config, 4), torch.rand(4, 68, 2) * 63
+    lost = points.clone()
+    lost[1, 7] = torch.nan
+    network.train()
+    assert torch.isfinite(network(images, lost).va).all()
+    assert all(torch.isfinite(b).all() for b in network.buffers())
+    network.eval()
+    known, partly = network(images, points).va, network(images, lost).va
+    torch.testing.assert_close(known[[0, 2, 3]], partly[[0, 2, 3]])
+    assert torch.isfinite(partly).all() and not torch.equal(known[1], partly[1])
 
 
 def test_crops_become_input_and_landmarks_go_with_them():
