@@ -175,10 +175,8 @@ class FERTraining:
 
     def _freeze(self, frozen: bool) -> None:
         """Leave the backbone as it is, its batch norms' means included; or no longer."""
-        backbone = self.network.backbone
-        if backbone.training == frozen:
-            backbone.requires_grad_(not frozen)
-            backbone.train(not frozen)
+        if self.settings.freeze:
+            self.network.backbone.requires_grad_(not frozen).train(not frozen)
 
     def augmented(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """Freshly drawn views of the faces at these positions, and their landmarks."""
