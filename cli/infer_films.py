@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from synth.cli.infer_run import Found
 from synth.errors import SkipPhoto
 from synth.image_files import ImageSource, write_atomic
 from synth.recognition.face_reading import FaceReading
-from synth.recognition.follow import FilmSettings, check_film, read_film, smoothed
+from synth.recognition.follow import FilmSettings, read_film, smoothed
 from synth.recognition.infer import Inference
 from synth.recognition.remux import FilmWriter, Shown, write_film
 from synth.recognition.video import Film, Frame, open_film, read_frames
@@ -42,7 +43,6 @@ def read_films(
     if not films:
         return
     settings = FilmSettings(options["detect_every"])
-    check_film(inference, settings)
     stems = source_stems([source.name for source in films])
     for source in films:
         if stop():
@@ -65,15 +65,12 @@ def read_camera(
     from synth.recognition.camera import BASE, USUAL, camera_frames
 
     settings = FilmSettings(options["detect_every"])
-    check_film(inference, settings)
     frames = camera_frames(options["camera"], options["seconds"], stop)
     frames = _with_bar(frames, 0, f"camera {options['camera']}")
     if not (options["overlay"] or options["dashboard"]):
         _draw(None, _read(inference, frames, CAMERA, settings, options, found), options, "camera")
         return
     path = options["output"] / CAMERA
-    from fractions import Fraction
-
     with FilmWriter(path, BASE, Fraction(USUAL)) as writer:
         kept = _recorded(frames, writer)
         readings = _read(inference, kept, CAMERA, settings, options, found)

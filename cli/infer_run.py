@@ -73,9 +73,12 @@ def run(options: dict[str, Any], overwrite: bool) -> int:
     from synth.cli.infer_films import read_camera, read_films
     from synth.cli.infer_photos import read_photos
     from synth.cli.progress import interruptible
+    from synth.recognition.follow import FilmSettings, check_film
 
     inputs = _inputs(options)
     inference = _inference(options)
+    if inputs.films or options["camera"] is not None:
+        check_film(inference, FilmSettings(options["detect_every"]))
     inference.preload()
     tables = _tables(options, inference)
     root: Path = options["output"]
@@ -166,10 +169,10 @@ def _say(root: Path, options: dict[str, Any], found: Found) -> None:
     """The closing lines, on stderr."""
     from synth.recognition.table import FORMATS
 
-    read = [f"{found.photos} photos"] if found.photos or not found.films else []
+    read = [_count(found.photos, "photo")] if found.photos or not found.films else []
     if found.films:
-        read.append(f"{found.frames} frames of {found.films} videos")
-    lines = [f"{len(found.readings)} faces in {' and '.join(read)}"]
+        read.append(f"{_count(found.frames, 'frame')} of {_count(found.films, 'video')}")
+    lines = [f"{_count(len(found.readings), 'face')} in {' and '.join(read)}"]
     for skip in found.skips[:5]:
         lines.append(f"skipped {skip.source}: {skip.reason}: {skip.message}")
     if len(found.skips) > 5:
@@ -178,3 +181,7 @@ def _say(root: Path, options: dict[str, Any], found: Found) -> None:
     if found.interrupted:
         lines.append("interrupted: what was read is there; run the command again for the rest")
     click.echo("\n".join(lines), file=sys.stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -28,8 +28,8 @@ def camera_frames(
 ) -> Iterator[Frame]:
     """Frames as they come, until `stop`, or for so many seconds.
 
-    Each has the time at which it was taken out; where frames are read more slowly than
-    they come, some are missing and the times say so.
+    Each has the time at which it came, counted from the first; where frames are read more
+    slowly than they come, some are missing and the times say so.
 
     Parameters
     ----------
@@ -53,10 +53,11 @@ def camera_frames(
                 f"camera: expected a camera with the number {number}, got none; connect one, "
                 "close other programs that use it, or read a file with --input"
             )
-        start, last, index = clock(), -1, 0
+        start, last, index = 0.0, -1, 0
         while not stop():
             good, picture = camera.read()
-            passed = clock() - start
+            start = clock() if index == 0 else start
+            passed = clock() - start if index else 0.0
             if not good:
                 if index == 0:
                     raise UsageError(
