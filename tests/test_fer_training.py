@@ -269,6 +269,25 @@ def test_tones_by_hand():
     assert (made[..., 24:] == -1).all()
 
 
+def test_blur_is_binomial_and_rotation_torchs():
+    x = torch.zeros(1, 1, 33, 33, dtype=torch.uint8)
+    x[0, 0, 16, 16] = 255
+    made, _ = apply(x, None, Drawn(blur=torch.ones(1)))
+    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    assert torch.allclose((made[0, 0, 14:19, 14:19] + 1) / 2, torch.outer(taps, taps), atol=1e-6)
+    x = pictures(3)
+    affine = draw(3, PRESETS["light"], torch.Generator().manual_seed(2)).affine
+    made, _ = apply(x, None, Drawn(affine=affine))
+    whole = torch.cat([affine, torch.tensor([[[0.0, 0.0, 1.0]]]).repeat(3, 1, 1)], 1)
+    grid = torch.nn.functional.affine_grid(
+        torch.linalg.inv(whole)[:, :2], [3, 1, 48, 48], align_corners=False
+    )
+    slow = torch.nn.functional.grid_sample(
+        x.float(), grid, padding_mode="border", align_corners=False
+    )
+    assert torch.allclose(made, slow / 127.5 - 1, atol=1e-4)
+
+
 def test_views_depend_on_the_generator_alone():
     x = pictures(8)
     one, two, other = (
