@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_roots", "get_faces", "refuse_leaks", "set_digest"]
 
+#: Pictures are made at this side at least, pixels: smaller ones blur where landmarks are.
+SMALLEST = 96
 FACES, SKIPPED, TABLE = "faces.npz", "unread.csv", "photos.csv"
 
 
@@ -131,11 +133,12 @@ def _make(
 ) -> dict[str, int]:
     spec = definition.sets[name]
     photos, count = photos_of(spec, roots), _pictures(definition, spec)
+    size = max(definition.size, SMALLEST)
     if spec.make == "morphs":
         from synth.experiments.morphs import morphed
 
-        return morphed(name, spec, count, photos, definition.size, own, work)
-    return augmented(name, spec, count, photos, definition.size, own / "pictures", work)
+        return morphed(name, spec, count, photos, size, own, work)
+    return augmented(name, spec, count, photos, size, own / "pictures", work)
 
 
 # -------------------------------------------------------------------------------- reading

@@ -14,6 +14,7 @@ from synth.errors import SkipPhoto, UsageError
 from synth.face_sets.rows import FaceRow
 from synth.images import load_image, resize
 from synth.landmarks import Detector, select_face
+from synth.landmarks.dlib_hog import predict_points
 from synth.recognition.faces import FaceSet
 from synth.records import Skip
 from synth.types import FaceImage, Landmarks
@@ -24,6 +25,9 @@ UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float64]
 #: Crops are looked at by detectors at this side at least; dlib finds no face below 80 px.
 LOOK = 160
+#: Box that dlib's detector would give an aligned face, as share of the side: measured on
+#: photos, where points found with it are 0.4 % of the side away from those found in the photo.
+BOX = (0.078, 0.089, 0.932, 0.943)
 
 
 def cut_rows(
@@ -120,7 +124,12 @@ def _bytes(row: FaceRow) -> bytes:
 
 
 def _points(image: FaceImage, detector: Detector) -> Float:
-    """Landmarks in an aligned crop, whose frame is looked at larger and with a rim."""
+    """Landmarks in an aligned crop, whose frame is looked at larger and with a rim.
+
+    dlib's points need no search: where the face's box lies is known.
+    """
+    if detector.name == "dlib":
+        return predict_points(image.pixels, np.array(BOX) * image.width - 0.5, ((0.0, 0.0),))
     factor = max(1.0, LOOK / image.width)
     side = round(factor * image.width)
     rim = side // 4

@@ -29,6 +29,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,7 +159,9 @@ def _boxes_at(
     return boxes, [float(score) for score in scores]
 
 
-def predict_points(pixels: NDArray[np.uint8], box: Float) -> Float:
+def predict_points(
+    pixels: NDArray[np.uint8], box: Float, shifts: Sequence[tuple[float, float]] = SHIFTS
+) -> Float:
     """(68, 2) points in pixels: the mean over jittered boxes and the mirror image.
 
     Parameters
@@ -166,6 +169,8 @@ def predict_points(pixels: NDArray[np.uint8], box: Float) -> Float:
     pixels : (H, W, 3) uint8
     box : (4,) float64
         Left, top, right, bottom.
+    shifts : sequence of (float, float)
+        Of the box, in its widths; one of them alone is five times as fast and jumps more.
     """
     crop, factor, origin = _face_copy(pixels, box)
     flipped = np.ascontiguousarray(crop[:, ::-1])
@@ -173,7 +178,7 @@ def predict_points(pixels: NDArray[np.uint8], box: Float) -> Float:
     center = local.mean(axis=0)
     size = float(np.ptp(local, axis=0).mean())
     runs = []
-    for shift in SHIFTS:
+    for shift in shifts:
         x, y = center + np.multiply(shift, size)
         runs.append(_run(crop, x, y, size))
         runs.append(mirror_points(_run(flipped, crop.shape[1] - 1 - x, y, size), crop.shape[1]))
