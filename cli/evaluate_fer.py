@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,13 @@ def _faces(data: str, **options: Any) -> tuple[Any, list[str]]:
     from synth.errors import UsageError
     from synth.face_sets import read_face_set
 
-    faces, skips = read_face_set(data, cache=None, **options)
+    with click.progressbar(length=1, label="faces", file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        faces, skips = read_face_set(data, progress=progress, **options)
     if not len(faces):
         raise UsageError(f"data: expected at least one face, got none in {data}")
     return faces, [f"{len(skips)} pictures without a usable face are not scored."] * bool(skips)
@@ -132,7 +139,8 @@ def _from_network(
     from synth.recognition.reader import FaceReader
 
     config = load_fer(weights)[0].config
-    faces, said = _faces(data, size=config.size, channels=config.channels, **options)
+    faces, said = _faces(data, size=config.size, channels=config.channels,
+                         points=config.reads_points, **options)  # fmt: skip
     kinds = sorted(set(faces.spectrum))
     if spectrum is None and len(kinds) > 1:
         raise UsageError("spectrum: expected a set of one, got vis and nir; choose --spectrum")

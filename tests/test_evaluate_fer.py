@@ -181,6 +181,7 @@ def test_awkward_sets_have_scores_and_notes(faces):
     files = report_files(one, some_readings(one), table)
     assert b"All labels are happiness" in files["scores.md"]
     single = faces.take([3])
+    assert "one person" in evaluate_fer(single, some_readings(single), folds=5)["notes"][0]
     files = report_files(single, some_readings(single), evaluate_fer(single, some_readings(single)))
     assert b"NaN" not in files["scores.json"] and files["scatter.png"][:4] == b"\x89PNG"
     stuck = Readings(np.zeros_like(faces.va), None)

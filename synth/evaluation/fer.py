@@ -230,6 +230,8 @@ def _notes(
         )
     elif missing := sum(not name for name in faces.subjects):
         notes.append(f"{missing} pictures name no person: each counts as a person of its own.")
+    elif len(set(people)) == 1:
+        notes.append("All pictures show one person: no interval can be given.")
     if "expression" in target:
         occur = {name for name in target["expression"] if name}
         if len(occur) == 1:

@@ -111,8 +111,12 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(_cell(v) for v in line) + " |" for line in lines)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _people(count: int | None) -> str:
-    return "persons not given, pictures drawn" if count is None else f"{count} persons"
+    return "persons not given, pictures drawn" if count is None else _count(count, "person")
 
 
 def _said(part: Mapping[str, Any]) -> str:
