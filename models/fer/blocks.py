@@ -69,11 +69,12 @@ def conv_norm(
 
 
 class WarmNorm(nn.BatchNorm2d):
-    """Batch norm whose running statistics start as plain means.
+    """Batch norm whose running statistics follow quickly at first.
 
-    With a momentum of 0.01 those of a new network are not known before some hundred
-    batches, and a short training looks like none when it is evaluated. Here batch n counts
-    ``max(momentum, 1 / n)``. State and answers are else those of `torch.nn.BatchNorm2d`.
+    With a momentum of 0.01 those of a new network lag some hundred batches behind it, and a
+    short training looks like none when it is evaluated. Here batch n, from 0, counts
+    ``max(momentum, 9 / (10 + n))``, the rule that moving averages of weights have in
+    TensorFlow. State and answers are else those of `torch.nn.BatchNorm2d`.
     """
 
     momentum: float
@@ -83,8 +84,8 @@ class WarmNorm(nn.BatchNorm2d):
         slow = self.momentum
         if self.training and not self.warm:
             before = int(self.num_batches_tracked)  # waits for the device: only at first
-            self.momentum = max(slow, 1 / (before + 1))
-            self.warm = before * slow >= 1
+            self.momentum = max(slow, 9 / (10 + before))
+            self.warm = self.momentum == slow
         y = super().forward(x)
         self.momentum = slow
         return y

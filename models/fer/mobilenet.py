@@ -2,8 +2,8 @@
 
 The networks are the papers', at any width; ours are the heads. The last layers before
 the classifier (the 1280 channels of V2, the linear layer of V3) count as backbone.
-V3's batch norms have the paper's momentum of 0.01, from the hundredth batch on, and
-epsilon of 0.001.
+V3's batch norms have the paper's epsilon of 0.001 and its momentum of 0.01, which they
+reach with the first 900 batches.
 
 References
 ----------

@@ -46,6 +46,10 @@ class VideoNetwork(FERNetwork):
         states = scaled(STATES, config.width)
         super().__init__(config, backbone, states)
         self.memory = nn.GRU(features, states, LAYERS, batch_first=True)
+        _initialise(self.memory)
+        for layer in (self.head.va, self.head.logits):
+            if layer is not None:  # states lie within 1: the usual small weights learn slowly
+                nn.init.normal_(layer.weight, 0, states**-0.5)
 
     def forward(self, images: Tensor, points: Tensor | None = None) -> FEROutput:
         """What it says about each frame of `images` (N, T, channels, size, size).
@@ -62,6 +66,22 @@ class VideoNetwork(FERNetwork):
         # Said explicitly, the start follows the batch in exported networks too.
         start = seen.new_zeros(LAYERS, images.shape[0], self.memory.hidden_size)
         return self.head(self.memory(seen, start)[0])
+
+
+def _initialise(memory: nn.GRU) -> None:
+    """Draw Glorot's weights for what comes in, orthogonal ones for the states, biases 0.
+
+    Torch's own rule knows the number of states only; with thousands of features the gates
+    would begin shut.
+    """
+    for name, parameter in memory.named_parameters():
+        if name.startswith("weight_ih"):
+            nn.init.xavier_uniform_(parameter)
+        elif name.startswith("weight_hh"):
+            for gate in parameter.data.chunk(3):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(parameter)
 
 
 def build(config: FERConfig) -> VideoNetwork:
