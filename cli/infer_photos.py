@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def _results(
     chunks: list[tuple[ImageSource, ...]],
     pictures: Pictures,
     workers: int,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     if workers <= 1 or len(chunks) < 2:
         with one_thread():
             for chunk in chunks:

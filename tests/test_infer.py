@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -293,6 +294,20 @@ def test_a_face_that_comes_back_soon_is_the_same(portraits):
     assert all(n == [kept] for n in numbers[3:7] + numbers[9:22])
     assert all(n == [1, 2] for n in numbers[:3] + numbers[7:9])
     assert all(n == sorted([kept, 3]) for n in numbers[22:]), other  # 1.4 s unseen
+
+
+def test_empty_stretches_are_searched_now_and_then(portraits, monkeypatch):
+    searched = []
+    detect = Inference.detect
+
+    def counted(self, image, photo=None):
+        searched.append(image)
+        return detect(self, image, photo)
+
+    monkeypatch.setattr(Inference, "detect", counted)
+    small = np.full((48, 64, 3), 90, np.uint8)
+    found = follow(replace(f, pixels=small) for f in frames(portraits, 40, fps=20.0))
+    assert found == [[]] * 40 and len(searched) == 10  # every 0.2 s of 2
 
 
 def written(path, pictures, sound=True, fps=10):

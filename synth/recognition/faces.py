@@ -131,7 +131,10 @@ class FaceSet:
             self.points[at],
             self.va[at],
             self.label[at],
-            *(pick(getattr(self, name)) for name in _TEXTS),
+            pick(self.subjects),
+            pick(self.names),
+            pick(self.origin),
+            pick(self.spectrum),
             {name: pick(words) for name, words in self.groups.items()},
         )
 
@@ -193,11 +196,13 @@ def joined(*sets: FaceSet) -> FaceSet:
         name: tuple(word for one in sets for word in one.groups.get(name, ("",) * len(one)))
         for name in dict.fromkeys(name for one in sets for name in one.groups)
     }
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(one, name) for one in sets])
         for name in ("pixels", "points", "va", "label")
     }
-    words = {name: tuple(w for one in sets for w in getattr(one, name)) for name in _TEXTS}
+    words: dict[str, Any] = {
+        name: tuple(w for one in sets for w in getattr(one, name)) for name in _TEXTS
+    }
     return FaceSet(**arrays, **words, groups=groups)
 
 

@@ -22,6 +22,9 @@ Float = NDArray[np.float64]
 
 #: Frames that are held at a time: the network reads their faces together.
 CHUNK = 8
+#: Seconds between searches while no face is followed: one without a result takes twenty
+#: times as long as one with.
+EMPTY = 0.2
 #: Weights of the smoothing beyond this many standard deviations are left out.
 REACH = 3.0
 #: Detectors that can follow a face between searches.
@@ -65,7 +68,8 @@ def read_film(
 ) -> Iterator[list[FaceReading]]:
     """The readings of each frame, in order; an empty list where it shows no face.
 
-    The first frame decides the spectrum where it is ``auto``.
+    The first frame decides the spectrum where it is ``auto``. While no face is followed,
+    one is searched for every `EMPTY` seconds only.
 
     Parameters
     ----------
@@ -134,22 +138,30 @@ class _Finder:
         self.tracker = Tracker(settings.gap)
         self.spectrum = ""
         self.faces: list[Landmarks] = []
+        self.searched = -EMPTY
 
     def look(self, frame: Frame) -> tuple[Frame, FaceImage, list[Landmarks], list[int]]:
         # One digest a video: a translator's noise stands still.
         image = FaceImage(frame.pixels, self.name, "0" * 64)
         self.spectrum = self.spectrum or self.inference.spectrum_of(image)
         if frame.index % self.settings.detect_every == 0:
-            try:
-                self.faces = self.inference.detect(image)
-            except SkipPhoto:
-                self.faces = []
+            self.faces = self._search(image, frame.time)
         else:
             moved = [_moved(face, image) for face in self.faces]
             self.faces = [face for face in moved if _inside(face, image)]
         # The landmarks' box: detectors' own boxes jump from scale to scale.
         boxes = [[*face.points.min(0), *face.points.max(0)] for face in self.faces]
         return frame, image, self.faces, self.tracker.assign(boxes, frame.time)
+
+    def _search(self, image: FaceImage, time: float) -> list[Landmarks]:
+        """The faces of a picture; none where none was a moment ago and none is followed."""
+        if not self.tracker.following(time) and time - self.searched < EMPTY - 1e-9:
+            return []
+        self.searched = time
+        try:
+            return self.inference.detect(image)
+        except SkipPhoto:
+            return []
 
 
 def _moved(face: Landmarks, image: FaceImage) -> Landmarks:

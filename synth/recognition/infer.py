@@ -50,8 +50,15 @@ CHOICES = ("vis", "nir", "auto")
 class Reader(Protocol):
     """What turns crops into numbers: a `FaceReader`, or anything alike."""
 
-    size: int
-    digest: str
+    @property
+    def size(self) -> int:
+        """Side of the crops it wants, pixels."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its weights."""
+        ...
 
     def read(self, pixels: Any, points: Any = None) -> Readings:
         """See `FaceReader.read`."""

@@ -102,6 +102,10 @@ class Tracker:
                 self._next += 1
         return numbers
 
+    def following(self, time: float) -> bool:
+        """Whether any face was seen within the last `gap` seconds."""
+        return any(time - track.time <= self.gap for track in self._tracks)
+
     def _pairs(self, found: Float, time: float) -> list[tuple[int, int]]:
         """Track and box of each pair that belongs together."""
         if not self._tracks or not len(found):
