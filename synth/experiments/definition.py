@@ -196,7 +196,7 @@ class Definition:
     size, channels : int
         Of the faces as they are read, pixels; 1 is grey.
     points : bool
-        Find landmarks in all faces, for readers that look at them.
+        Find landmarks in all faces; done anyway where a reader looks at them.
     roots, sets, conditions, tests : dict
     reader, training : dict
         Of `FERConfig` and `FERSettings`.
@@ -223,6 +223,15 @@ class Definition:
     reader: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     quick: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finds_points(self) -> bool:
+        """Whether the landmarks of all faces are needed."""
+        readers = ({**self.reader, **one.reader} for one in self.conditions.values())
+        return self.points or any(
+            reader.get("landmarks") or str(reader.get("arch", "")).startswith("poster")
+            for reader in readers
+        )
 
     def tests_of(self, condition: str) -> tuple[str, ...]:
         """The tests that a condition is asked in."""

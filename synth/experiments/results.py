@@ -8,7 +8,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth.errors import UsageError
 from synth.experiments.definition import Definition
 from synth.experiments.measures import OfDraws, measure
 from synth.experiments.scoring import Compared, Score, compare, scores_of_seeds
@@ -110,7 +109,7 @@ def _scores(
     measures = {key: test.measures for key, test in definition.tests.items()}
     against = definition.reference, _reference_notes(definition, output)
     digest = digest_of([_notes(seeds), against, measures])
-    if _fresh(folder, digest):
+    if is_done(folder, digest):
         return (_rows(folder / RESULTS, Score), _rows(folder / DIFFERENCES, Compared))
     scores: list[Score] = []
     compared: list[Compared] = []
@@ -126,15 +125,6 @@ def _scores(
     write_table(folder / DIFFERENCES, [asdict(row) for row in compared], _columns(Compared))
     mark_done(folder, digest)
     return scores, compared
-
-
-def _fresh(folder: Path, digest: str) -> bool:
-    """Whether the scores belong to these runs; others are found anew, which costs seconds."""
-    try:
-        return is_done(folder, digest, "scores")
-    except UsageError:
-        (folder / DONE).unlink()
-        return False
 
 
 def _notes(seeds: Iterable[Path]) -> list[str]:

@@ -71,7 +71,7 @@ def set_digest(definition: Definition, name: str) -> str:
     spec = definition.sets[name]
     decides: dict[str, Any] = {"spec": asdict(spec), "size": definition.size,
                                "channels": definition.channels,
-                               "points": definition.points}  # fmt: skip
+                               "points": definition.finds_points}  # fmt: skip
     if spec.made:
         decides["pictures"] = _pictures(definition, spec)
     return digest_of(decides)
@@ -96,7 +96,8 @@ def get_faces(
     from synth.recognition.faces import FaceSet
 
     digest, own = set_digest(definition, name), folder / name
-    if is_done(own, digest, f"the set {name}"):
+    # Faces cut otherwise are read again; pictures of other settings are refused where they lie.
+    if is_done(own, digest):
         return FaceSet.load(own / FACES)
     spec = definition.sets[name]
     own.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,7 @@ def _read(
     source, crop = _source(spec, roots, own)
     faces, skipped = read_face_set(
         source, size=definition.size, channels=definition.channels, split=spec.split or None,
-        crop=crop, points=definition.points,
+        crop=crop, points=definition.finds_points,
         progress=lambda done, of: work.told(f"{name}: faces", done, of),
     )  # fmt: skip
     _write_skipped(own / SKIPPED, skipped)

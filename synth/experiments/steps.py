@@ -26,13 +26,21 @@ def digest_of(settings: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def is_done(folder: Path, digest: str, what: str) -> bool:
+def is_done(folder: Path, digest: str, what: str = "") -> bool:
     """Whether the step in `folder` is finished.
+
+    Parameters
+    ----------
+    folder : Path
+    digest : str
+        Of its settings.
+    what : str
+        What messages call it; without, a step with other settings is not done.
 
     Raises
     ------
     UsageError
-        If it was finished with other settings, or the note cannot be read.
+        If `what` was finished with other settings, or the note cannot be read.
     """
     path = folder / DONE
     if not path.exists():
@@ -44,12 +52,12 @@ def is_done(folder: Path, digest: str, what: str) -> bool:
             f"output: expected the note of a finished step in {path}, got something else; "
             f"remove {folder} to make it again"
         ) from None
-    if noted != digest:
+    if noted != digest and what:
         raise UsageError(
             f"output: expected {what} with the settings asked for, got {folder} made with "
             "others; remove that folder to make it again, or choose another --output"
         )
-    return True
+    return bool(noted == digest)
 
 
 def mark_done(folder: Path, digest: str, **told: Any) -> None:
