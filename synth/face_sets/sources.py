@@ -15,7 +15,6 @@ a ``.csv`` file          the columns of `TABLE`, files relative to it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -221,18 +220,15 @@ def _table_row(root: Path, table: CsvRows, line: int, cells: dict[str, str]) -> 
     if not name:
         raise UsageError(f"{place}: expected a file_name, got an empty cell")
     va = _va(cells, place)
-    given: dict[str, Callable[[], str]] = {
-        "subject": lambda: plain_subject(cells.get("subject", cells.get("person", ""))),
-        "origin": lambda: word(cells.get("origin", "real"), place, "origin", ORIGINS[::-1]),
-        "spectrum": lambda: word(cells.get("spectrum", ""), place, "spectrum"),
-    }
     return FaceRow(
         name,
         _beside(root, name),
         *va,
         label=class_index(cells.get("expression", ""), place),
+        subject=plain_subject(cells.get("subject", cells.get("person", ""))),
+        origin=word(cells.get("origin", ""), place, "origin", ORIGINS[::-1]),
+        spectrum=word(cells.get("spectrum", ""), place, "spectrum"),
         groups=tuple((g, cells[g]) for g in GROUPS if g in cells),
-        **{field: read() for field, read in given.items()},
     )
 
 
