@@ -63,16 +63,13 @@ def test_intervals_agree_with_a_naive_bootstrap():
     for end in ("value", "low", "high", "n", "subjects", "undefined"):
         wanted = getattr(own[auc], end)
         assert getattr(found["auc"], end) == pytest.approx(wanted, abs=1e-9)
-    people, rng, shares = sorted(set(names), key=names.index), np.random.default_rng(2), []
-    for _ in range(60):
-        drawn = [people[i] for i in rng.integers(0, len(people), len(people))]
-        each = [
-            pair_accuracy(values[subjects == p], positive[subjects == p], [p] * 4) for p in drawn
-        ]
-        shares.append(np.nanmean(each))
-    low, high = np.quantile(shares, [0.05, 0.95])
+    of = {p: pair_accuracy(values[subjects == p], positive[subjects == p], [p] * 4) for p in names}
+    both = [of[p] for p in dict.fromkeys(names) if not math.isnan(of[p])]
+    rng = np.random.default_rng(2)
+    drawn = [np.mean([both[i] for i in rng.integers(0, len(both), len(both))]) for _ in range(60)]
     pairs = found["pair_accuracy"]
-    assert (pairs.low, pairs.high) == pytest.approx((low, high), abs=1e-9)
+    assert (pairs.low, pairs.high) == pytest.approx(np.quantile(drawn, [0.05, 0.95]), abs=1e-9)
+    assert (pairs.n, pairs.subjects) == (4 * len(both), len(both)) and len(both) < 12
 
 
 def test_differences_are_paired():
@@ -93,21 +90,42 @@ def test_one_person_and_one_kind_have_no_interval():
     stuck = discrimination([0.1, 0.9], [1, 1], ["a", "b"], 20)
     assert all(math.isnan(found.value) for found in stuck.values())
     assert stuck["auc"].undefined == 20
+    nobody = discrimination([0.1, 0.9], [0, 1], ["a", "b"], 20)["pair_accuracy"]
+    assert math.isnan(nobody.value) and (nobody.n, nobody.subjects, nobody.undefined) == (0, 0, 20)
     rare = discrimination([1, 2, 3, 4], [0, 0, 0, 1], list("abcd"), 400)["auc"]
     assert rare.value == 1 and 400 * 0.2 < rare.undefined < 400 * 0.5  # (3/4)^4 = .32 lack it
 
 
-def test_minus_own_takes_the_mean_of_the_persons_neutral_pictures():
+def test_minus_own_takes_the_mean_of_the_persons_other_neutral_pictures():
     values = np.array([[1, 0.5], [3, 0.5], [5, 1], [7, 2], [9, 9]])
     found = minus_own(values, [1, 1, 0, 0, 0], list("aaabb"))
-    np.testing.assert_array_equal(found[:3], [[-1, 0], [1, 0], [3, 0.5]])
+    np.testing.assert_array_equal(found[:3], [[-2, 0], [2, 0], [3, 0.5]])
     assert np.isnan(found[3:]).all()  # b has no neutral picture
-    np.testing.assert_array_equal(minus_own(values[:3, 0], [1, 1, 0], list("aaa")), [-1, 1, 3])
+    single = minus_own(values[:3, 0], [1, 0, 0], list("aaa"))
+    np.testing.assert_array_equal(single, [np.nan, 2, 4])  # never with itself
     assert np.isnan(minus_own([np.nan, 1], [1, 0], list("aa"))).all()
-    offset = np.random.default_rng(0).normal(size=5)  # of whole persons: cancels
-    level = offset[[0, 0, 0, 1, 1]][:, None]
-    np.testing.assert_allclose(minus_own(values + level, [1, 0, 0, 1, 0], list("aaabb")),
-                               minus_own(values, [1, 0, 0, 1, 0], list("aaabb")))  # fmt: skip
+    unread = minus_own([np.nan, 1, 2], [1, 1, 0], list("aaa"))
+    np.testing.assert_array_equal(unread, [np.nan, np.nan, 1])
+
+
+def test_minus_own_agrees_with_a_naive_loop():
+    rng = np.random.default_rng(3)
+    values, neutral = rng.normal(size=80), rng.random(80) < 0.3
+    values[rng.random(80) < 0.1] = np.nan
+    subjects = rng.choice(list("abcdefghij"), 80)
+    wanted = np.full(80, np.nan)
+    for i in range(80):
+        rest = [
+            values[k]
+            for k in range(80)
+            if k != i and neutral[k] and subjects[k] == subjects[i] and np.isfinite(values[k])
+        ]
+        if rest:
+            wanted[i] = values[i] - np.mean(rest)
+    np.testing.assert_allclose(minus_own(values, neutral, list(subjects)), wanted, atol=1e-12)
+    offset = np.array([ord(name) for name in subjects]) / 10  # of whole persons: cancels
+    np.testing.assert_allclose(minus_own(values + offset, neutral, list(subjects)), wanted,
+                               atol=1e-12)  # fmt: skip
 
 
 @pytest.mark.parametrize(

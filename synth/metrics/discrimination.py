@@ -2,13 +2,14 @@
 
 What every function does with awkward input: NaN is an error, except where a column says
 that it may hold it; with one kind of picture only the AUC is NaN; persons without both
-kinds form no pair, and without any pair the accuracy is NaN; a person without a neutral
-picture has no reading minus their own neutral (NaN).
+kinds form no pair, and without any pair the accuracy is NaN; without a (further) neutral
+picture of the person there is no reading minus their own neutral (NaN).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,38 +117,33 @@ def pair_accuracy(values: ArrayLike, is_positive: ArrayLike, subjects: Sequence[
         NaN where nobody has both kinds.
     """
     scores, positive = _checked(values, is_positive)
-    index, people = person_numbers(subjects, len(scores))
-    return float(_pairs_of_draws(scores, positive, index, np.ones((1, people)))[0])
+    shares, _ = _pair_shares(scores, positive, *person_numbers(subjects, len(scores)))
+    return float(shares.mean()) if len(shares) else float("nan")
 
 
-def _pairs_of_draws(
-    scores: Float, positive: NDArray[np.bool_], index: NDArray[np.int64], times: Float
-) -> Float:
-    """(b,) pair accuracy where person p counts ``times[:, p]`` times."""
-    share = np.full(times.shape[1], np.nan)
-    for person in range(len(share)):
+def _pair_shares(
+    scores: Float, positive: NDArray[np.bool_], index: NDArray[np.int64], people: int
+) -> tuple[Float, int]:
+    """Share of their own pairs in the right order of persons with any, and their pictures."""
+    shares, pictures = [], 0
+    for person in range(people):
         own = index == person
         high, low = scores[own & positive][:, None], scores[own & ~positive][None]
         if high.size and low.size:
-            share[person] = float(((high > low) + (high == low) / 2).mean())
-    both = np.isfinite(share)
-    count = times[:, both].sum(1)
-    out = np.full(len(times), np.nan)
-    np.divide(times[:, both] @ share[both], count, out=out, where=count > 0)
-    return out
+            shares.append(float(((high > low) + (high == low) / 2).mean()))
+            pictures += high.size + low.size
+    return np.array(shares, np.float64), pictures
 
 
 # ------------------------------------------------------------------------------- intervals
-def _drawn(
-    scores: Float, positive: NDArray[np.bool_], index: NDArray[np.int64], draws: Iterator[Float]
-) -> tuple[Float, Float]:
-    parts = [
-        (_auc_of_draws(scores, positive, times[:, index]),
-         _pairs_of_draws(scores, positive, index, times))
-        for times in draws
-    ]  # fmt: skip
-    first, second = zip(*parts, strict=True)
-    return np.concatenate(first), np.concatenate(second)
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A measure, its values in the draws (folds,), and of how many it is."""
+
+    value: float
+    drawn: Float
+    n: int
+    people: int
 
 
 def _in_parts(people: int, pictures: int, folds: int, seed: int) -> Iterator[Float]:
@@ -160,15 +156,27 @@ def _in_parts(people: int, pictures: int, folds: int, seed: int) -> Iterator[Flo
 
 def _values(
     values: ArrayLike, is_positive: ArrayLike, subjects: Sequence[Hashable], folds: int, seed: int
-) -> tuple[list[float], tuple[Float, Float], int, int]:
-    """Both measures, their values in the draws, how many pictures and people."""
+) -> dict[str, _Drawn]:
+    """Both measures with their values in the draws."""
     if folds < 1:
         raise ShapeError(f"folds: expected at least 1, got {folds}")
     scores, positive = _checked(values, is_positive)
     index, people = person_numbers(subjects, len(scores))
-    whole = [auc(scores, positive), pair_accuracy(scores, positive, subjects)]
-    drawn = _drawn(scores, positive, index, _in_parts(people, len(scores), folds, seed))
-    return whole, drawn, len(scores), people
+    areas = [
+        _auc_of_draws(scores, positive, times[:, index])
+        for times in _in_parts(people, len(scores), folds, seed)
+    ]
+    shares, pictures = _pair_shares(scores, positive, index, people)
+    pairs = len(shares)
+    of_pairs = np.full(folds, np.nan)
+    if pairs:
+        draws = np.concatenate(list(times_drawn(pairs, folds, seed)))
+        of_pairs = draws @ shares / pairs
+    share = float(shares.mean()) if pairs else float("nan")
+    return {
+        "auc": _Drawn(auc(scores, positive), np.concatenate(areas), len(scores), people),
+        "pair_accuracy": _Drawn(share, of_pairs, pictures, pairs),
+    }
 
 
 def discrimination(
@@ -194,19 +202,18 @@ def discrimination(
     Returns
     -------
     dict of str to Interval
-        With the keys `DISCRIMINATION`; ``subjects`` are all persons, of whom only
-        those with both kinds form pairs.
+        With the keys `DISCRIMINATION`. The pictures and persons of the pair accuracy are
+        those of persons with both kinds.
 
     Raises
     ------
     ShapeError
         If sizes differ, nothing is given, a reading is not finite or a person missing.
     """
-    whole, drawn, n, people = _values(valence, is_positive, subjects, folds, seed)
     found = {}
-    for name, value, values in zip(DISCRIMINATION, whole, drawn, strict=True):
-        low, high, missing = interval_ends(value, values, people, level)
-        found[name] = Interval(value, low, high, n, people, missing)
+    for name, one in _values(valence, is_positive, subjects, folds, seed).items():
+        low, high, missing = interval_ends(one.value, one.drawn, one.people, level)
+        found[name] = Interval(one.value, low, high, one.n, one.people, missing)
     return found
 
 
@@ -224,17 +231,18 @@ def paired_discrimination(
     Both are measured on the same draws of persons; see
     `synth.metrics.intervals.paired_difference` and `discrimination`.
     """
-    whole_1, drawn_1, n, people = _values(first, is_positive, subjects, folds, seed)
-    whole_2, drawn_2, _, _ = _values(second, is_positive, subjects, folds, seed)
+    one = _values(first, is_positive, subjects, folds, seed)
+    two = _values(second, is_positive, subjects, folds, seed)
     return {
-        name: difference(whole_2[i] - whole_1[i], drawn_2[i] - drawn_1[i], n, people, level)
-        for i, name in enumerate(DISCRIMINATION)
-    }
+        name: difference(two[name].value - one[name].value, two[name].drawn - one[name].drawn,
+                         one[name].n, one[name].people, level)
+        for name in DISCRIMINATION
+    }  # fmt: skip
 
 
 # ----------------------------------------------------------------------- minus own neutral
 def minus_own(values: ArrayLike, is_neutral: ArrayLike, subjects: Sequence[Hashable]) -> Float:
-    """Readings less the mean reading of the same person's neutral pictures.
+    """Readings less the mean reading of the same person's (other) neutral pictures.
 
     What remains is how the face differs from itself at rest; what a person's features
     make a reader say of every picture of them cancels.
@@ -250,9 +258,9 @@ def minus_own(values: ArrayLike, is_neutral: ArrayLike, subjects: Sequence[Hasha
     Returns
     -------
     of the shape of `values`, float64
-        NaN for persons without a neutral picture that has a reading. A neutral picture
-        that is the only one of its person becomes 0: leave it out of a score, since
-        nothing was read there.
+        A neutral picture is compared with the person's other neutral ones, never with
+        itself. NaN where there is nothing to compare with: for persons without a neutral
+        picture that has a reading, and for a person's only one.
 
     Raises
     ------
@@ -274,6 +282,7 @@ def minus_own(values: ArrayLike, is_neutral: ArrayLike, subjects: Sequence[Hasha
     count = np.bincount(index[usable], minlength=people).astype(np.float64)
     total = np.zeros((people, table.shape[1]))
     np.add.at(total, index[usable], table[usable])
-    rest = np.full_like(total, np.nan)
+    count, total = count[index] - usable, total[index] - np.where(usable[:, None], table, 0)
+    rest = np.full_like(table, np.nan)
     np.divide(total, count[:, None], out=rest, where=count[:, None] > 0)
-    return (table - rest[index]).reshape(readings.shape)
+    return (table - rest).reshape(readings.shape)

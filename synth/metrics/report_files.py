@@ -126,8 +126,8 @@ def _said(part: Mapping[str, Any]) -> str:
         text += f"; {part[key]} more without {words}" if part[key] else ""
     if "references" in part:
         text += (
-            f"; compared with {part['references']} neutral pictures, which are not scored "
-            "(but in with_neutral); as_read: the same pictures without the comparison"
+            f"; compared with {part['references']} neutral pictures, none with itself; as_read: "
+            "the same pictures without the comparison"
         )
     if "pairs" in part:
         text += f"; {part['smiling']} smiling; {part['pairs']} persons with both kinds"

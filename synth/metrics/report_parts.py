@@ -131,33 +131,24 @@ def _class_part(columns: Columns, settings: Settings) -> Table:
 
 
 def _own_part(columns: Columns, settings: Settings) -> Table:
-    """Readings less those of the same person's neutral pictures, which are not scored.
+    """Readings less those of the same person's (other) neutral pictures.
 
-    ``ccc_as_read`` is of the same pictures before; ``ccc_with_neutral`` is of the neutral
-    ones too, which a person's only one gets right or wrong by its label alone.
+    ``ccc_as_read`` is of the same pictures without the comparison.
     """
     assert columns.va is not None and columns.neutral is not None
     assert columns.subjects is not None
     own = minus_own(columns.va[1], columns.neutral, columns.subjects)
-    rest = ~columns.neutral
     known = [np.isfinite(side.sum(axis=1)) for side in (columns.va[0], own)]
-    others = columns.some(np.flatnonzero(rest))
-    part, kept = _head(others, known[0][rest], known[1][rest])
+    part, kept = _head(columns, known[0], known[1])
     part["references"] = int(columns.neutral.sum())
     if not kept.n or kept.va is None:
         return part
-    both = known[0] & known[1]
-    whole = columns.some(np.flatnonzero(both))
-    measures = part["measures"]
+    less = own[known[0] & known[1]]
     for place, axis in enumerate(AXES):
-        target, less = kept.va[0][:, place], own[rest & both, place]
-        for end, names, t, e, of in (
-            ("", OF_NUMBERS, target, less, kept),
-            ("_as_read", ["ccc"], target, kept.va[1][:, place], kept),
-            ("_with_neutral", ["ccc"], columns.va[0][both, place], own[both, place], whole),
-        ):
-            found = _measured(names, t, e, of, settings)
-            measures |= {f"{axis}_{name}{end}": interval for name, interval in found.items()}
+        target, as_read = kept.va[0][:, place], kept.va[1][:, place]
+        found = _measured(OF_NUMBERS, target, less[:, place], kept, settings)
+        found["ccc_as_read"] = _measured(["ccc"], target, as_read, kept, settings)["ccc"]
+        part["measures"] |= {f"{axis}_{name}": interval for name, interval in found.items()}
     return part
 
 
