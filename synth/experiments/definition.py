@@ -25,10 +25,13 @@ __all__ = ["KINDS", "MAKES", "Condition", "Definition", "FaceTest", "Root", "Set
 
 FOLDER = Path(__file__).parent / "definitions"
 #: How a set comes to be; a set is read instead where it names what it reads.
-MAKES = ("augment", "morphs")
+MAKES = ("augment", "edit", "morphs")
 #: What a condition is: a reader trained on sets; one that always says the same; a reader
 #: for each person of a test, trained on the others.
 KINDS = ("train", "constant", "leave-one-out")
+#: Of fields that finished sets of earlier versions do not know.
+LATER = {"later": True}
+SPECTRA = ("", "vis", "nir")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]*")
 
 
@@ -74,7 +77,7 @@ class SetSpec:
     nuisance, gates, image_format : str
         As of ``synth augment``.
     settings : dict
-        Of `synth.settings.Settings`.
+        Of `synth.settings.Settings`; for edits see `synth.experiments.edits`.
     draws : int
         For morphs: apexes of each person and expression, each morphed by itself.
     angles : str
@@ -87,6 +90,8 @@ class SetSpec:
     crop : str
         As of `synth.face_sets.read_face_set`.
     seed : int
+    translate : {"", "nir", "vis"}
+        Spectrum that faces are brought to once they are cut out.
     """
 
     root: str
@@ -109,6 +114,13 @@ class SetSpec:
     options: dict[str, str] = field(default_factory=dict)
     crop: str = "auto"
     seed: int = 0
+    translate: str = field(default="", metadata=LATER)
+
+    def decides(self) -> dict[str, Any]:
+        """Its fields by name; those that were added later only where they are used."""
+        fields = {f.name: f for f in dataclasses.fields(self)}
+        values = dataclasses.asdict(self)
+        return {n: v for n, v in values.items() if not fields[n].metadata or v != fields[n].default}
 
     @property
     def made(self) -> bool:
@@ -428,6 +440,11 @@ def _check_set(where: str, spec: SetSpec, definition: Definition) -> None:
     if bool(spec.make) == bool(spec.read):
         raise UsageError(f"{where}: expected either make or read, got "
                          f"{'both' if spec.make else 'neither'}")  # fmt: skip
+    if spec.translate not in SPECTRA or (spec.translate and spec.made):
+        raise UsageError(
+            f"{where}: translate: expected vis or nir, of a set that is read, got "
+            f"{spec.translate!r}"
+        )
     if spec.make:
         _known(f"{where}: make", (spec.make,), MAKES)
         from synth.plans import kind_of

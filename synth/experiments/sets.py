@@ -11,7 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def _wanted(name: str, root: Root) -> str:
 def set_digest(definition: Definition, name: str) -> str:
     """Of all that decides the faces of a set, but the photos themselves."""
     spec = definition.sets[name]
-    decides: dict[str, Any] = {"spec": asdict(spec), "size": definition.size,
+    decides: dict[str, Any] = {"spec": spec.decides(), "size": definition.size,
                                "channels": definition.channels,
                                "points": definition.finds_points}  # fmt: skip
     if spec.made:
@@ -139,6 +139,10 @@ def _make(
         from synth.experiments.morphs import morphed
 
         return morphed(name, spec, count, photos, size, own, work)
+    if spec.make == "edit":
+        from synth.experiments.edits import edited
+
+        return edited(name, spec, count, photos, own / "pictures", work)
     return augmented(name, spec, count, photos, size, own / "pictures", work)
 
 
@@ -150,19 +154,22 @@ def _read(
 
     spec = definition.sets[name]
     source, crop = _source(spec, roots, own)
+    channels = 3 if spec.translate == "nir" else definition.channels
     faces, skipped = read_face_set(
-        source, size=definition.size, channels=definition.channels, split=spec.split or None,
-        crop=crop, points=definition.finds_points,
+        source, size=definition.size, channels=channels, split=spec.split or None,
+        crop=crop, points=definition.finds_points or bool(spec.translate),
         progress=lambda done, of: work.told(f"{name}: faces", done, of),
     )  # fmt: skip
     _write_skipped(own / SKIPPED, skipped)
     faces = _of_people(faces, spec)
+    if spec.translate:
+        faces = translated(faces, spec.translate, definition.channels, work.device)
     return _renamed(faces, name, spec), skipped
 
 
 def _source(spec: SetSpec, roots: Mapping[str, Path], own: Path) -> tuple[str, str]:
     """What `read_face_set` reads, and how faces are cut out of it."""
-    if spec.make == "augment":
+    if spec.make in ("augment", "edit"):
         return str(own / "pictures"), spec.crop
     if spec.make == "morphs":
         return str(own / "morphs"), "as-is"
@@ -211,6 +218,29 @@ def _renamed(faces: FaceSet, name: str, spec: SetSpec) -> FaceSet:
         changed["origin"] = ("synthetic",) * len(faces)
         changed["spectrum"] = ("nir" if spec.settings.get("nir") else "vis",) * len(faces)
     return replace(faces, **changed)
+
+
+def translated(faces: FaceSet, to: str, channels: int, device: str) -> FaceSet:
+    """The faces in another spectrum; those that are in it already stay as they are.
+
+    Near infrared looks the same in both numbers of channels.
+    """
+    from synth.color import to_grey
+    from synth.translation import TranslatorOptions, get_translator
+
+    translator = get_translator(to, options=TranslatorOptions(device=device))
+    shape = (len(faces), faces.size, faces.size, *((3,) if channels == 3 else ()))
+    pixels = np.empty(shape, np.uint8)
+    for i, face in enumerate(faces.pixels):
+        if faces.spectrum[i] != to:
+            given = face if to == "nir" or face.ndim == 2 else to_grey(face)
+            points = faces.points[i].astype(np.float64)
+            face = translator(given, points if np.isfinite(points).all() else None, seed=i)
+        if channels == 1:
+            pixels[i] = face if face.ndim == 2 else to_grey(face)
+        else:
+            pixels[i] = face if face.ndim == 3 else face[..., None]
+    return replace(faces, pixels=pixels, spectrum=(to,) * len(faces))
 
 
 def _short(name: str) -> str:
