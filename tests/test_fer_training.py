@@ -18,15 +18,7 @@ from synth.landmarks.mirror import MIRROR
 from synth.models.fer import FERConfig, load_fer
 from synth.recognition.faces import UNLABELLED, FaceSet
 from synth.training.fer import FERTraining
-from synth.training.fer_augment import (
-    PRESETS,
-    Augment,
-    Drawn,
-    apply,
-    draw,
-    noise_bank,
-    parse_augment,
-)
+from synth.training.fer_augment import Drawn, apply, draw, noise_bank
 from synth.training.fer_batches import Batches, kinds_of
 from synth.training.fer_data import predict, prepare
 from synth.training.fer_losses import (
@@ -43,6 +35,7 @@ from synth.training.fer_run import run_fer
 from synth.training.fer_scores import faces_scores, selection
 from synth.training.fer_search import run_search
 from synth.training.fer_settings import FERSettings
+from synth.training.fer_strengths import PRESETS, Augment, parse_augment
 from synth.training.fer_sweep import run_sweep, subset
 
 torch.set_num_threads(1)

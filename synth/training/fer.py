@@ -6,7 +6,6 @@ what came of it.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from synth.metrics.regions import region_weights
 from synth.models.fer import FEROutput, build, save_fer
 from synth.recognition.faces import FaceSet
 from synth.recognition.reader import Readings
-from synth.training.fer_augment import Drawn, apply, draw, noise_bank
+from synth.training.fer_augment import apply, draw, noise_bank
 from synth.training.fer_batches import Batches, kinds_of
 from synth.training.fer_data import forward, predict, prepare, read
 from synth.training.fer_losses import class_loss, class_weights, va_loss
@@ -184,7 +183,7 @@ class FERTraining:
         drawn = draw(len(index), views, self.rng, data.points is not None)
         at = index.to(self.device)
         points = None if data.points is None else data.points[at]
-        made, points = apply(data.pixels[at], points, _moved(drawn, self.device), self._bank)
+        made, points = apply(data.pixels[at], points, drawn.to(self.device), self._bank)
         return made.contiguous(memory_format=torch.channels_last), points
 
     def _losses(self, output: Any, index: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -301,14 +300,6 @@ def _in_full(output: FEROutput) -> FEROutput:
 
 def _picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-
-
-def _moved(drawn: Drawn, device: str) -> Drawn:
-    """The same on a device."""
-    if device == "cpu":
-        return drawn
-    given = {f.name: getattr(drawn, f.name) for f in dataclasses.fields(drawn)}
-    return Drawn(**{name: v.to(device) for name, v in given.items() if v is not None})
 
 
 def spectrum_of(faces: FaceSet) -> str:

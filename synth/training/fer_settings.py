@@ -9,8 +9,8 @@ from synth.errors import UsageError
 from synth.models.fer import FERConfig
 from synth.models.fer.config import ARCHITECTURES, TASKS
 from synth.recognition.faces import CLASSES
-from synth.training.fer_augment import Augment, parse_augment
 from synth.training.fer_losses import parse_losses
+from synth.training.fer_strengths import Augment, parse_augment
 
 __all__ = ["DECAYS", "DTYPES", "OPTIMISERS", "FERSettings"]
 
@@ -40,7 +40,7 @@ class FERSettings:
         Weigh faces by how empty their region of the valence-arousal plane is, to this
         power; 0: all alike. See `synth.metrics.regions.region_weights`.
     augment : str
-        See `synth.training.fer_augment.parse_augment`.
+        See `synth.training.fer_strengths.parse_augment`.
     epochs, batch : int
         At most so many epochs.
     epoch_size : int
