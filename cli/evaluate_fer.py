@@ -152,7 +152,8 @@ def _from_network(
 def _from_table(
     data: str, predictions: Path, split: str | None, **options: Any
 ) -> tuple[Labelled, Given, list[str]]:
-    from synth.evaluation.fer_predictions import labels_from, match, read_table
+    from synth.evaluation.fer_match import match
+    from synth.evaluation.fer_predictions import labels_from, read_table
 
     table = read_table(predictions)
     labels: Any = labels_from(data, split)

@@ -18,6 +18,7 @@ from synth.errors import ShapeError, UsageError
 from synth.evaluation import fer_predictions
 from synth.evaluation.concordance_report import predictions_of, read_folders
 from synth.evaluation.fer import Labels, evaluate_fer, people_of
+from synth.evaluation.fer_match import match
 from synth.evaluation.fer_report import FILES, report_files
 from synth.images import load_image
 from synth.metrics import agreement, report, va_figures
@@ -310,7 +311,7 @@ def test_tables_say_the_same_as_the_readings(faces, tmp_path):
     readings = some_readings(faces)
     table = write(tmp_path / "readings.csv", as_rows(faces, readings)[::-1])
     labels = fer_predictions.read_labels(write(tmp_path / "labels.csv", label_rows(faces)))
-    found, unused = fer_predictions.match(labels.names, fer_predictions.read_table(table))
+    found, unused = match(labels.names, fer_predictions.read_table(table))
     assert unused == 0 and found.classes == CLASSES
     np.testing.assert_allclose(found.va, readings.va, atol=1e-6)
     wanted = evaluate_fer(faces, readings, folds=9)
@@ -328,11 +329,11 @@ def test_names_are_matched_without_extension_and_folder(tmp_path):
                             ("d.png", 0, ""), ("e.png", 0, 0.5))]  # fmt: skip
     table = fer_predictions.read_table(write(tmp_path / "p.csv", rows))
     assert table.other_faces == 1 and len(table.names) == 4
-    found, unused = fer_predictions.match(["a.png", "set/b.png", "c.jpg", "d.png"], table)
+    found, unused = match(["a.png", "set/b.png", "c.jpg", "d.png"], table)
     assert unused == 1  # e
     np.testing.assert_array_equal(found.va[:, 0], [np.nan, 0.1, 0.2, np.nan])
     both = fer_predictions.Predictions(("u/b.png", "v/b.png"), np.zeros((2, 2)), None)
-    found, _ = fer_predictions.match(["u/b.png", "w/b.png"], both)  # not guessed
+    found, _ = match(["u/b.png", "w/b.png"], both)  # not guessed
     assert np.isfinite(found.va[:, 0]).tolist() == [True, False]
 
 

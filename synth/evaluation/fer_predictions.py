@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from synth.evaluation.concordance import name_key
 from synth.evaluation.fer import Labels
 from synth.recognition.faces import CLASSES, UNLABELLED
 
-__all__ = ["GROUPINGS", "Predictions", "labels_from", "match", "read_labels", "read_table"]
+__all__ = ["GROUPINGS", "Predictions", "labels_from", "read_labels", "read_table"]
 
 Float = NDArray[np.float64]
 Row = dict[str, str]
@@ -36,7 +36,7 @@ TABLES = ("metadata.csv", "labels.csv")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a table says of N pictures; in the order of its rows, or of labels by `match`.
+    """What a table says of N pictures; in the order of its rows, or of labels by `synth.evaluation.fer_match`.
 
     Attributes
     ----------
@@ -277,63 +277,3 @@ def labels_from(source: str, split: str | None = None) -> Labels | None:
 
 def _value(number: float | None) -> float:
     return math.nan if number is None else float(number)
-
-
-# ------------------------------------------------------------------------------------ join
-def match(labels: Sequence[str], predictions: Predictions) -> tuple[Predictions, int]:
-    """The predictions in the order of labelled names, and how many have no label.
-
-    Names are compared without the extension of pictures; a folder before the name is left
-    out of account where that is without doubt. Labelled pictures without a prediction get
-    NaN and no expression.
-
-    Raises
-    ------
-    UsageError
-        If no file is in both.
-    """
-    place = {key: i for i, key in enumerate(map(name_key, predictions.names))}
-    short = _bases(place)
-    alone = _bases({name_key(name): 0 for name in labels})
-    rows = []
-    for name in map(name_key, labels):
-        found = place.get(name)
-        base = PurePosixPath(name).name
-        if found is None and base in short and base in alone:
-            found = short[base]
-        rows.append(-1 if found is None else found)
-    index = np.array(rows)
-    if not (index >= 0).any():
-        raise UsageError(
-            "predictions: expected files of the set, got none in common: "
-            f"{_some(predictions.names)} and {_some(labels)}; extensions and folders may "
-            "differ, names may not"
-        )
-    return Predictions(
-        tuple(labels),
-        _taken(predictions.va, index),
-        _taken(predictions.probabilities, index),
-        predictions.classes,
-        None
-        if predictions.expressions is None
-        else tuple(predictions.expressions[i] if i >= 0 else "" for i in rows),
-        predictions.other_faces,
-    ), len(predictions.names) - len(set(rows) - {-1})
-
-
-def _bases(place: dict[str, int]) -> dict[str, int]:
-    """By the last part of names, of those that have it for themselves."""
-    count = Counter(PurePosixPath(name).name for name in place)
-    return {
-        PurePosixPath(name).name: i
-        for name, i in place.items()
-        if count[PurePosixPath(name).name] == 1
-    }
-
-
-def _taken(values: Float | None, index: NDArray[np.int64]) -> Float | None:
-    return None if values is None else np.where(index[:, None] >= 0, values[index], np.nan)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
