@@ -36,7 +36,7 @@ TABLES = ("metadata.csv", "labels.csv")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a table says of N pictures; in the order of its rows, or of labels by `synth.evaluation.fer_match`.
+    """What a table says of N pictures, in the order of its rows.
 
     Attributes
     ----------
