@@ -49,7 +49,8 @@ def reader(arch: str, **settings: object) -> nn.Module:
         features = network.eval()(*given(config, 16)).features
         for layer in (network.head.va, network.head.logits):
             if layer is not None:  # answers of about 0.3
-                layer.weight.mul_(30 / features.square().sum(-1).mean().sqrt())
+                scale = 0.3 / features.square().sum(-1).mean().sqrt()
+                layer.weight.mul_(scale / layer.weight.std())
     return network
 
 

@@ -32,8 +32,8 @@ RECIPES = {
     "poster_tiny": (1e-3, 200, 0.125),
     "vgg_face": (1e-3, 200, 0.125),
     "resnet50": (2e-3, 300, 0.125),
-    "vgg_face_gru": (1e-3, 300, 0.125),
-    "resnet50_gru": (2e-3, 300, 0.125),
+    "vgg_face_gru": (1.5e-3, 1200, 0.125),
+    "resnet50_gru": (3e-3, 600, 0.125),
 }
 
 
