@@ -10,8 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from synth.cli.infer_photos import internal
 from synth.cli.infer_run import Found
-from synth.errors import SkipPhoto
+from synth.errors import AssetError, DependencyError, ShapeError, SkipPhoto, UsageError
 from synth.image_files import ImageSource, write_atomic
 from synth.recognition.face_reading import FaceReading
 from synth.recognition.follow import FilmSettings, read_film, smoothed
@@ -59,13 +60,17 @@ def read_films(
 
 
 def read_camera(
-    inference: Inference, options: dict[str, Any], found: Found, stop: Callable[[], bool]
+    inference: Inference,
+    camera: Any,
+    options: dict[str, Any],
+    found: Found,
+    stop: Callable[[], bool],
 ) -> None:
     """Read the webcam into `found`; its picture is kept where something is to be drawn."""
     from synth.recognition.camera import BASE, USUAL, camera_frames
 
     settings = FilmSettings(options["detect_every"])
-    frames = camera_frames(options["camera"], options["seconds"], stop)
+    frames = camera_frames(camera, options["seconds"], stop)
     frames = _with_bar(frames, 0, f"camera {options['camera']}")
     if not (options["overlay"] or options["dashboard"]):
         _draw(None, _read(inference, frames, CAMERA, settings, options, found), options, "camera")
@@ -109,6 +114,12 @@ def _read(
             by_frame.append(readings)
     except SkipPhoto as skip:
         found.skips.append(Skip(name, skip.reason, skip.value, str(skip)))
+    except (AssetError, DependencyError):
+        raise
+    except Exception as error:
+        if isinstance(error, UsageError) and not isinstance(error, ShapeError):
+            raise
+        found.skips.append(internal(name, error))
     found.films += 1
     found.frames += len(by_frame)
     flat = smoothed(list(chain.from_iterable(by_frame)), options["smooth"])

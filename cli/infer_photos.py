@@ -22,9 +22,9 @@ from synth.recognition.face_reading import FaceReading
 from synth.recognition.infer import Inference
 from synth.records import Skip
 from synth.threads import one_thread, one_thread_for_good
-from synth.types import FaceImage
+from synth.types import FaceImage, Landmarks
 
-__all__ = ["read_photos"]
+__all__ = ["internal", "read_photos"]
 
 #: Photos read together; fixed, so that the rows do not depend on the number of workers.
 CHUNK = 16
@@ -51,6 +51,8 @@ class Pictures:
     stems: dict[str, str]
 
 
+#: A picture, its faces and its spectrum.
+Picture = tuple[FaceImage, list[Landmarks], str]
 Result = tuple[list[FaceReading], list[Skip]]
 
 
@@ -131,7 +133,8 @@ def _in_worker(chunk: tuple[ImageSource, ...]) -> Result:
 
 def _read(inference: Inference, chunk: Sequence[ImageSource], pictures: Pictures) -> Result:
     """Some photos: found one by one, read together, drawn."""
-    ready, skips = [], []
+    ready: list[Picture] = []
+    skips: list[Skip] = []
     for photo in chunk:
         try:
             image = load_image(photo.path, name=photo.name)
@@ -142,16 +145,42 @@ def _read(inference: Inference, chunk: Sequence[ImageSource], pictures: Pictures
         except (AssetError, DependencyError, UsageError):
             raise  # every other photo would fail alike
         except Exception as error:
-            skips.append(Skip(photo.name, "INTERNAL", None, f"{type(error).__name__}: {error}"))
-    readings = inference.read(ready)
-    for (image, _, _), own in zip(ready, readings, strict=True):
+            skips.append(internal(photo.name, error))
+    readings = []
+    for (image, _, _), own in zip(ready, _together(inference, ready, skips), strict=True):
+        readings += own
         try:
-            _draw(image, own, pictures)
+            if own:
+                _draw(image, own, pictures)
         except OSError as error:
             skips.append(
                 Skip(image.name, "WRITE", None, f"{image.name}: {error.strerror or error}")
             )
-    return [reading for several in readings for reading in several], skips
+    return readings, skips
+
+
+def _together(
+    inference: Inference, ready: list[Picture], skips: list[Skip]
+) -> list[list[FaceReading]]:
+    """The readings of each photo; where they cannot be read together, one by one."""
+    try:
+        return inference.read(ready)
+    except (AssetError, DependencyError):
+        raise
+    except Exception:
+        found = []
+        for picture in ready:
+            try:
+                found += inference.read([picture])
+            except Exception as error:
+                skips.append(internal(picture[0].name, error))
+                found.append([])
+        return found
+
+
+def internal(name: str, error: Exception) -> Skip:
+    """The row of something that nobody expected."""
+    return Skip(name, "INTERNAL", None, f"{name}: {type(error).__name__}: {error}")
 
 
 def _draw(image: FaceImage, readings: list[FaceReading], pictures: Pictures) -> None:

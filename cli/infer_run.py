@@ -73,6 +73,7 @@ def run(options: dict[str, Any], overwrite: bool) -> int:
     from synth.cli.infer_films import read_camera, read_films
     from synth.cli.infer_photos import read_photos
     from synth.cli.progress import interruptible
+    from synth.recognition.camera import open_camera
     from synth.recognition.follow import FilmSettings, check_film
 
     inputs = _inputs(options)
@@ -83,6 +84,23 @@ def run(options: dict[str, Any], overwrite: bool) -> int:
     tables = _tables(options, inference)
     root: Path = options["output"]
     check_output(root, tables, overwrite)
+    camera = None if options["camera"] is None else open_camera(options["camera"])
+    _begin(root, tables)
+    found = Found()
+    with interruptible("writing what was read") as stop:
+        if camera is not None:
+            read_camera(inference, camera, options, found, stop)
+        else:
+            read_photos(inference, inputs.photos, options, found, stop)
+            read_films(inference, inputs.films, options, found, stop)
+            found.interrupted = stop()
+    _write(root, options, found)
+    _say(root, options, found)
+    return 130 if found.interrupted else 3 if found.skips else 0
+
+
+def _begin(root: Path, tables: Tables) -> None:
+    """Make the folder, with its run file."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         write_atomic(root / RUN_FILE, run_toml(tables).encode())
@@ -91,17 +109,6 @@ def run(options: dict[str, Any], overwrite: bool) -> int:
             f"output: expected a folder that can be written, got {root} "
             f"({error.strerror or error}); choose another --output"
         ) from None
-    found = Found()
-    with interruptible("writing what was read") as stop:
-        if options["camera"] is not None:
-            read_camera(inference, options, found, stop)
-        else:
-            read_photos(inference, inputs.photos, options, found, stop)
-            read_films(inference, inputs.films, options, found, stop)
-            found.interrupted = stop()
-    _write(root, options, found)
-    _say(root, options, found)
-    return 130 if found.interrupted else 3 if found.skips else 0
 
 
 def _inputs(options: dict[str, Any]) -> Inputs:

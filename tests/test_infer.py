@@ -199,6 +199,23 @@ def test_chunks_come_in_order(small, networks, tmp_path, monkeypatch):
     assert [r["file_name"] for r in a] == [r["file_name"] for r in b]
 
 
+def test_a_photo_that_fails_stops_no_other(small, networks, tmp_path, monkeypatch):
+    crops = Inference.crops
+
+    def failing(self, image, faces, spectrum):
+        if image.name == "2.png":
+            raise ZeroDivisionError("nothing there")
+        return crops(self, image, faces, spectrum)
+
+    monkeypatch.setattr(Inference, "crops", failing)
+    done = call("-i", small / "[1-3].png", "-o", tmp_path, "--weights", networks["vis"])
+    assert done.exit_code == 3
+    assert [r["file_name"] for r in rows(tmp_path / "predictions.csv")] == ["1.png", "3.png"]
+    skipped = rows(tmp_path / "skipped.csv")
+    assert [(r["source"], r["reason"]) for r in skipped] == [("2.png", "INTERNAL")]
+    assert "ZeroDivisionError: nothing there" in skipped[0]["message"]
+
+
 @pytest.mark.slow
 def test_workers_do_not_matter(small, networks, tmp_path, monkeypatch):
     from synth.cli import infer_photos
@@ -427,6 +444,7 @@ def test_the_webcam(portraits, networks, tmp_path, monkeypatch):
     np.testing.assert_allclose([float(t) for t in recorded[1]], times, atol=1e-3)
     none = call("--camera", 1, "-o", tmp_path / "b", *common)
     assert none.exit_code == 2 and "expected a camera with the number 1" in none.output
+    assert not (tmp_path / "b").exists()
 
 
 # -------------------------------------------------------------------------------- refusals
@@ -459,6 +477,23 @@ def test_weights_of_another_spectrum_are_refused(small, networks, tmp_path):
     assert other.exit_code == 2 and "expected some for nir, got one for vis" in other.output
     two = call(*common, "--weights", networks["vis"], "--weights", networks["vis"])
     assert two.exit_code == 2 and "one file a spectrum" in two.output
+
+
+def test_weights_for_both_spectra_serve_both(small, tmp_path):
+    import torch
+
+    from synth.models.fer import FERConfig, build, save_fer
+
+    torch.manual_seed(0)
+    file = tmp_path / "both.safetensors"
+    save_fer(file, build(FERConfig("small_cnn", size=48, channels=1)).eval(), "both")
+    grey = load_image(small / "2.png").pixels[..., 1]
+    (tmp_path / "nir.png").write_bytes(encode_image(grey))
+    done = call("-i", small / "1.png", "-i", tmp_path / "nir.png", "-o", tmp_path / "out",
+                "--spectrum", "auto", "--weights", file, "--overlay", "--dashboard")  # fmt: skip
+    table = rows(tmp_path / "out" / "predictions.csv")
+    assert done.exit_code == 0 and [r["spectrum"] for r in table] == ["vis", "nir"]
+    assert not any(name.startswith("p_") for name in table[0]) and table[0]["expression"] == ""
 
 
 def test_films_take_no_face_by_number(portraits, networks, tmp_path):

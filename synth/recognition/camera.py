@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from synth.errors import UsageError
 from synth.recognition.video import Frame
 
-__all__ = ["BASE", "camera_frames"]
+__all__ = ["BASE", "USUAL", "camera_frames", "open_camera"]
 
 #: Seconds of a unit of the frames' times: what clocks of cameras are good for.
 BASE = Fraction(1, 1000)
@@ -20,21 +22,56 @@ BASE = Fraction(1, 1000)
 USUAL = 30
 
 
+def open_camera(number: int) -> Any:
+    """The camera (`cv2.VideoCapture`); release it when done.
+
+    Parameters
+    ----------
+    number : int
+        From 0.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    with _quiet():
+        camera = cv2.VideoCapture(number)
+    if not camera.isOpened():
+        raise UsageError(
+            f"camera: expected a camera with the number {number}, got none; connect one, close "
+            "other programs that use it, or read a file with --input"
+        )
+    return camera
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV prints a page about each way in which it found no camera."""
+    log = cv2.utils.logging
+    before = log.getLogLevel()
+    log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(before)
+
+
 def camera_frames(
-    number: int,
+    camera: Any,
     seconds: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Frame]:
-    """Frames as they come, until `stop`, or for so many seconds.
+    """Frames as they come, until `stop`, or for so many seconds; then it is released.
 
     Each has the time at which it came, counted from the first; where frames are read more
     slowly than they come, some are missing and the times say so.
 
     Parameters
     ----------
-    number : int
-        Of the camera, from 0.
+    camera : cv2.VideoCapture
+        From `open_camera`.
     seconds : float, optional
     stop : callable
         Asked before each frame.
@@ -44,28 +81,19 @@ def camera_frames(
     Raises
     ------
     UsageError
-        If there is no such camera, or it gives no picture.
+        If it gives no picture.
     """
-    camera = cv2.VideoCapture(number)
+    start, last, index = 0.0, -1, 0
     try:
-        if not camera.isOpened():
-            raise UsageError(
-                f"camera: expected a camera with the number {number}, got none; connect one, "
-                "close other programs that use it, or read a file with --input"
-            )
-        start, last, index = 0.0, -1, 0
         while not stop():
             good, picture = camera.read()
             start = clock() if index == 0 else start
             passed = clock() - start if index else 0.0
-            if not good:
-                if index == 0:
-                    raise UsageError(
-                        f"camera: expected pictures from camera {number}, got none; close other "
-                        "programs that use it"
-                    )
-                return
-            if seconds is not None and passed >= seconds:
+            if not good and index == 0:
+                raise UsageError(
+                    "camera: expected pictures, got none; close other programs that use it"
+                )
+            if not good or (seconds is not None and passed >= seconds):
                 return
             last = max(last + 1, round(passed / BASE))
             pixels = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

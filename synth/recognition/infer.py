@@ -120,11 +120,12 @@ class Inference(DetectorOwner):
         found: dict[str, Reader] = dict(self.readers)
         for path in self.weights:
             reader = FaceReader(path, None, self.device, self.batch)
-            if reader.spectrum in found:
-                raise UsageError(
-                    f"weights: expected one file a spectrum, got two for {reader.spectrum}"
-                )
-            found[reader.spectrum] = reader
+            for spectrum in reader.spectra:
+                if spectrum in found:
+                    raise UsageError(
+                        f"weights: expected one file a spectrum, got two for {spectrum}"
+                    )
+                found[spectrum] = reader
         return found
 
     @cached_property
@@ -150,14 +151,15 @@ class Inference(DetectorOwner):
         Raises
         ------
         UsageError
-            If a file of weights is for a spectrum that will not be read.
+            If all weights that were named are for a spectrum that will not be read.
         """
         spectra = ("vis", "nir") if self.spectrum == "auto" else (self.spectrum,)
         needed = {"vis"} if self.translate is not None else set(spectra)
-        if unused := sorted(set(self._given) - needed):
+        if self._given and not needed & set(self._given):
+            only = next(iter(self._given))
             raise UsageError(
-                f"weights: expected some for {' and '.join(sorted(needed))}, got one for "
-                f"{unused[0]}; give --spectrum {unused[0]}, or other weights"
+                f"weights: expected some for {' and '.join(sorted(needed))}, got one for {only}; "
+                f"give --spectrum {only}, or other weights"
             )
         for spectrum in spectra:
             self.reader(spectrum)

@@ -117,6 +117,11 @@ class FaceReader:
         return tuple(self.config.classes)
 
     @property
+    def spectra(self) -> tuple[str, ...]:
+        """What it reads: ``vis``, ``nir`` or both of them."""
+        return SPECTRA if self.spectrum == "both" else (self.spectrum,)
+
+    @property
     def size(self) -> int:
         """Side of the crops that the network wants, pixels; others are resized."""
         return int(self.config.size)
