@@ -370,6 +370,10 @@ def test_scores_leave_out_what_has_no_label():
     chances = np.eye(2, dtype=np.float32)[(faces.label == 2).astype(int)]
     found = faces_scores(faces, Readings(None, chances, ("happiness", "sadness")))
     assert found == {"accuracy": 1.0, "f1": 1.0}
+    smiles = dataclasses.replace(faces, label=np.array([0, 0, 1, 1, 2, 2, 2, UNLABELLED]))
+    valence = np.array([0.1, 0.3, 0.2, 0.4, 9, 9, 9, 9], np.float32)
+    found = faces_scores(smiles, Readings(np.stack([valence, valence], 1), None))
+    assert found["auc_smile"] == 0.75
 
 
 def test_rates():

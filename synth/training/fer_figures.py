@@ -69,8 +69,8 @@ def _panel(
             (box[3] - up * (box[3] - box[1])) * FINE,
         )
 
-    for value in np.linspace(low, high, 5):
-        height = place(first, float(value))[1]
+    for value in _ticks(low, high):
+        height = place(first, value)[1]
         draw.line([(box[0] * FINE, height), (box[2] * FINE, height)], FAINT, FINE)
         draw.text(((box[0] - 5) * FINE, height), f"{value:.3g}", GREY, small, anchor="rm")
     for value in sorted({first, last}):
@@ -87,6 +87,13 @@ def _panel(
             draw.ellipse((x - 2 * FINE, y - 2 * FINE, x + 2 * FINE, y + 2 * FINE), colour)
         at = ((box[2] + 10) * FINE, (TOP + 8 + 17 * number) * FINE)
         draw.text(at, name, colour, small, anchor="lm")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers from `low` to `high`, three to seven of them."""
+    power = 10.0 ** math.floor(math.log10((high - low) / 2.5))
+    step = next(power * m for m in (1, 2, 2.5, 5, 10) if (high - low) / (power * m) <= 6)
+    return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import numpy as np
 from synth.errors import UsageError
 from synth.images import encode_image, write_atomic
 from synth.metrics.agreement import ccc, macro_f1, rmse
+from synth.metrics.discrimination import auc
 from synth.recognition.faces import CLASSES, UNLABELLED, FaceSet
 from synth.recognition.reader import Readings
 from synth.training.fer_figures import draw_panels
@@ -28,8 +29,9 @@ def faces_scores(faces: FaceSet, readings: Readings) -> dict[str, float]:
     """Scores of what can be compared: all larger is better but ``rmse``.
 
     ``ccc_valence, ccc_arousal, ccc`` (their mean), ``rmse`` of both; ``accuracy, f1``
-    (macro, over the classes that the labels or estimates have). Faces without the label
-    are left out; NaN where a score is undefined.
+    (macro, over the classes that the labels or estimates have); ``auc_smile``: how often
+    valence reads higher in a happy than in a neutral face, for sets with both. Faces without
+    the label are left out; NaN where a score is undefined.
     """
     found: dict[str, float] = {}
     known = np.isfinite(faces.va).all(1)
@@ -39,6 +41,9 @@ def faces_scores(faces: FaceSet, readings: Readings) -> dict[str, float]:
             found[f"ccc_{name}"] = ccc(target[:, axis], estimate[:, axis])
         found["ccc"] = (found["ccc_valence"] + found["ccc_arousal"]) / 2
         found["rmse"] = rmse(target.ravel(), estimate.ravel())
+    happy, neutral = (faces.label == CLASSES.index(n) for n in ("happiness", "neutral"))
+    if readings.va is not None and happy.any() and neutral.any():
+        found["auc_smile"] = auc(readings.va[happy | neutral, 0], happy[happy | neutral])
     names = np.array([*CLASSES, ""])[np.where(faces.label == UNLABELLED, -1, faces.label)]
     known = np.isin(names, readings.classes)
     if readings.probabilities is not None and known.any():
@@ -102,6 +107,7 @@ def write_scores(root: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         if name in ("epoch", "best"):
             continue
         group, _, short = name.rpartition("/")
+        group = group or ("training" if name == "loss" else "validation")
         seen = [(row["epoch"], row[name]) for row in rows if math.isfinite(row.get(name, math.nan))]
         panels.setdefault(group, {})[short] = ([x for x, _ in seen], [y for _, y in seen])
     picture = draw_panels(panels, "epoch")
