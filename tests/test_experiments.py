@@ -15,9 +15,10 @@ from synth.experiments.definition import Condition, available, load_definition, 
 from synth.experiments.making import Work
 from synth.experiments.measures import MEASURES, measure
 from synth.experiments.people import chosen
-from synth.experiments.results import read_table
-from synth.experiments.running import constant_readings, run_experiment
+from synth.experiments.readings import constant_readings
+from synth.experiments.running import run_experiment
 from synth.experiments.scoring import compare, scores_of_seeds
+from synth.experiments.tables import read_table
 from synth.metrics.discrimination import discrimination
 from synth.metrics.intervals import intervals
 from synth.recognition.faces import CLASSES, FaceSet

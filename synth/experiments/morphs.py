@@ -90,7 +90,7 @@ def _apex_plan(
     photos: Sequence[ImageSource], draws: int, count: int, template: Template
 ) -> SetPlan:
     """Rows of neutral and the basic expressions, `draws` times for as many people as needed."""
-    from synth.affect import BASIC_EXPRESSIONS, EXPRESSIONS
+    from synth.affect import BASIC_EXPRESSIONS
     from synth.plans import Plan as SetPlan
     from synth.plans import subject_of
     from synth.plans.table import PlanRow
@@ -104,7 +104,6 @@ def _apex_plan(
         for photo in dealt
         for name in ("neutral", *BASIC_EXPRESSIONS)
     ]
-    assert EXPRESSIONS
     return SetPlan(renumbered(rows))
 
 
