@@ -33,9 +33,8 @@ class RunGroup(TableGroup):
         from synth.cli.experiment_run import run_command
         from synth.experiments.definition import available, load_definition
 
-        if cmd_name in available():
-            return run_command(cmd_name, load_definition(cmd_name).title)
-        return run_command(cmd_name) if Path(cmd_name).suffix == ".toml" else None
+        definition = load_definition(cmd_name)  # says which there are
+        return run_command(cmd_name, definition.title if cmd_name in available() else "")
 
 
 @click.group()

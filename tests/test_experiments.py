@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from synth.cli import cli
 from synth.errors import SynthError, UsageError
 from synth.experiments.conditions import training_faces
 from synth.experiments.definition import Condition, available, load_definition, read_definition
@@ -175,6 +179,41 @@ def test_an_unknown_experiment_names_those_there_are(tmp_path):
     (tmp_path / "x.toml").write_text("title = ")
     with pytest.raises(UsageError, match="expected a TOML file"):
         load_definition(str(tmp_path / "x.toml"))
+
+
+def test_the_file_of_the_documentation_can_be_read(root):
+    text = (root / "docs/experiments.md").read_text("utf-8")
+    definition = read_definition(
+        "own", tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.S)[1])
+    )
+    assert definition.in_order() == ["with", "without"]
+    assert set(available()) <= set(re.findall(r"^\| `([a-z-]+)` \|", text, re.M))
+    assert set(re.findall(r"`([a-z_]+_(?:ccc|auc|accuracy|neutral|distance))`", text)) <= set(
+        MEASURES
+    )
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["run", "nope"], "expected one of real-faces"),
+        (["run", "real-faces", "--root", "data"], "root: expected NAME=DIR"),
+        (["run", "real-faces"], "--root data=DIR: neutral/"),
+        (["run", "real-faces", "--root", "data=/nowhere"], "expected the folder data"),
+        (["run", "real-faces", "--only", "cake"], "only: expected conditions among 3dmm"),
+        (["report", "/nowhere"], "expected the tables of a finished run"),
+    ],
+)
+def test_the_command_tells_bad_input(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["experiment", *words], prog_name="synth")
+    assert result.exit_code == 2 and said in result.output and not list(tmp_path.iterdir())
+
+
+def test_the_command_lists_all():
+    lines = CliRunner().invoke(cli, ["experiment", "list"]).output.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert names == ["nir-known-truth", *available()]
 
 
 def test_slices_of_people():

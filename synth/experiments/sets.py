@@ -52,7 +52,7 @@ def check_roots(
     needed = dict.fromkeys(definition.sets[name].root for name in sets)
     if missing := [name for name in needed if name not in roots]:
         raise UsageError(
-            f"root: expected {len(needed)} for {definition.name}, got none for "
+            f"root: expected a folder for {', '.join(needed)}, got none for "
             + "; ".join(_wanted(name, definition.roots[name]) for name in missing)
         )
     for name in needed:
