@@ -47,7 +47,7 @@ def people(samples, tmp_path_factory) -> Path:
 def made(people, tmp_path_factory) -> Path:
     """A set of crops, with people held out."""
     out = tmp_path_factory.mktemp("made") / "set"
-    result = call("augment", "-i", people, "-o", out, "--plan", "basic", "--count", 24,
+    result = call("augment", "-i", people, "-o", out, "--plan", "basic", "--count", 15,
                   "--splits", "0.67,0.33,0", "--crop", "aligned", "--size", 64, "--gates", "off",
                   "--seed", 1)  # fmt: skip
     assert result.exit_code == 0, result.output
