@@ -23,6 +23,7 @@ from synth.experiments.readings import constant_readings
 from synth.experiments.running import run_experiment
 from synth.experiments.scoring import compare, scores_of_seeds
 from synth.experiments.tables import read_table
+from synth.experiments.trainers import FERTrainer, Lesson
 from synth.metrics.discrimination import discrimination
 from synth.metrics.intervals import intervals
 from synth.recognition.faces import CLASSES, FaceSet
@@ -430,3 +431,49 @@ def test_notes_say_what_came_of_a_set(fake, tmp_path):
     assert (note["faces"], note["people"], note["unread"]) == (30, 5, 0)
     assert note["with_va"] == note["with_class"] == 30
     assert MEASURES.keys() >= {"valence_ccc", "smile_auc"}
+
+
+# ------------------------------------------------------------------------- real trainer
+def lesson(folder: Path, train: FaceSet, val: FaceSet, **more) -> Lesson:
+    reader = {"arch": "small_cnn", "size": 32, "task": "both"}
+    training = {"epochs": 2, "epoch_size": 64, "batch": 32, "augment": "none"}
+    return Lesson("small", train, val, reader, {**training, **more.pop("training", {})}, 0,
+                  folder, **more)  # fmt: skip
+
+
+def test_readers_are_trained_watched_and_begun_with(tmp_path):
+    train, val = faces_of(64, 4, prefix="a"), faces_of(32, 4, prefix="b", seed=1)
+    test = faces_of(32, 4, prefix="c", seed=2)
+    trainer = FERTrainer({"held": ("valence_ccc", "smile_auc")})
+    assert trainer.train(lesson(tmp_path / "one", train, val, watch={"held": test}))
+    curves = read_table(tmp_path / "one/curves.csv")
+    assert {(r["step"], r["measure"]) for r in curves} >= {
+        ("1", "held/valence_ccc"), ("2", "held/smile_auc"), ("2", "generated/ccc")}  # fmt: skip
+    readings = trainer.read(tmp_path / "one", test, "cpu")
+    shown = [r for r in curves if r["measure"] == "held/valence_ccc"]
+    found = measure("valence_ccc", test, readings).value
+    assert any(abs(float(r["value"]) - found) < 1e-4 for r in shown)  # the best epoch's
+    # What begins with these weights and learns next to nothing says nearly the same.
+    slow = {"rate": 1e-9, "epochs": 1}
+    more = lesson(tmp_path / "two", train, val, start=tmp_path / "one", training=slow)
+    assert trainer.train(more)
+    np.testing.assert_allclose(
+        trainer.read(tmp_path / "two", test, "cpu").va, readings.va, atol=0.05
+    )
+    with pytest.raises(UsageError, match="expected settings among .* got 'colour'"):
+        trainer.train(lesson(tmp_path / "three", train, val, training={"colour": 1}))
+
+
+@pytest.mark.slow
+def test_real_faces_in_small(shared, tmp_path):
+    definition = load_definition("real-faces")
+    only = ["3dmm", "morphset", "ganmut", "fine-tuned", "constant"]
+    assert run_experiment(
+        definition, {"data": shared / "data"}, tmp_path, only=only, quick=True, count=150
+    )
+    rows = read_table(tmp_path / "results.csv")
+    assert {row["condition"] for row in rows} == set(only)
+    made = {row["set"]: row for row in read_table(tmp_path / "sets.csv")}
+    assert int(made["vis-morphset"]["faces"]) > 100 and int(made["nir-test"]["people"]) == 8
+    people = {row["test"]: row["people"] for row in read_table(tmp_path / "tests.csv")}
+    assert people == {"vis": "11", "nir": "8"}
