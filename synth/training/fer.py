@@ -22,6 +22,7 @@ from synth.recognition.reader import Readings
 from synth.training.fer_augment import apply, draw, noise_bank
 from synth.training.fer_batches import Batches, kinds_of
 from synth.training.fer_data import forward, predict, prepare, read
+from synth.training.fer_identity import draw_identities, neutral_shapes
 from synth.training.fer_losses import class_loss, class_weights, va_loss
 from synth.training.fer_scores import check_labels, faces_scores, selection, write_scores
 from synth.training.fer_settings import FERSettings
@@ -94,6 +95,9 @@ class FERTraining:
         self.rng = torch.Generator().manual_seed(settings.seed)
         self.batches = Batches(kinds_of(train, settings.batch, settings.ratio), self.rng)
         self._bank = noise_bank(settings.size).to(device) if settings.views.noise else None
+        self._shapes = None
+        if settings.views.identity and self.data.points is not None:
+            self._shapes = neutral_shapes(train, self.data.points)
         self.rows: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"score": -math.inf, "epoch": 0, "weights": None}
         self._loss_sum = 0.0
@@ -183,6 +187,8 @@ class FERTraining:
         drawn = draw(len(index), views, self.rng, data.points is not None)
         at = index.to(self.device)
         points = None if data.points is None else data.points[at]
+        if self._shapes is not None:
+            points = points + draw_identities(len(at), self._shapes, views.identity, self.rng)
         made, points = apply(data.pixels[at], points, drawn.to(self.device), self._bank)
         return made.contiguous(memory_format=torch.channels_last), points
 

@@ -41,6 +41,9 @@ class Augment:
         Standard deviation up to so much of the range, in half of the pictures.
     jitter : float
         Standard deviation of what is added to landmarks, as share of the side.
+    identity : float
+        Landmarks move as between people, by so many standard deviations of the people of
+        the set; see `synth.training.fer_identity`.
     """
 
     flip: float = 0.0
@@ -56,9 +59,10 @@ class Augment:
     stripes: float = 0.0
     noise: float = 0.0
     jitter: float = 0.0
+    identity: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"rotation": 180.0, "gamma": 4.0}
+        limits = {"rotation": 180.0, "gamma": 4.0, "identity": 4.0}
         for field in dataclasses.fields(self):
             value, limit = getattr(self, field.name), limits.get(field.name, 1.0)
             if not 0 <= value <= limit:
@@ -74,6 +78,7 @@ PRESETS: dict[str, Augment] = {
     "default": Augment(
         flip=0.5, rotation=10, zoom=0.1, shift=0.04, brightness=0.1, contrast=0.3, gamma=1.0,
         light=0.4, blur=0.8, erase=0.25, stripes=0.1, noise=0.04, jitter=0.01,
+        identity=1.0,
     ),
 }  # fmt: skip
 
