@@ -137,11 +137,11 @@ def _morph(name: str, maker: Morpher, template: Template, output: Path, work: Wo
     keys = tuple(person.key for person in maker.people)
     plan = PeoplePlan(keys, targets, None, tags, maker)
     options = maker.options
-    tables = {
-        "settings": {"crop": options.crop, "size": options.size, "originals": options.originals, "angles": len(template.angles),
-                     "intensities": len(template.intensities)},
-        "versions": installed(),
+    settings = {
+        "crop": options.crop, "size": options.size, "originals": options.originals,
+        "angles": len(template.angles), "intensities": len(template.intensities),
     }  # fmt: skip
+    tables = {"settings": settings, "versions": installed()}
     sources = {source.name: source.path for source in plan.chosen}
     root = output / "morphs"
     with RunWriter(root, tables, sources, False, MorphRecord.COLUMNS) as writer:
