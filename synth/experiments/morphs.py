@@ -2,7 +2,7 @@
 
 The generator draws each person's neutral face and six basic expressions at full strength,
 as often as the set says, each time in another person style; every such group of photos is
-morphed as ``synth morph --originals`` does: neutral and the apexes are in the set, too.
+morphed as ``synth morph`` does.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def morphed(
     apexes = replace(spec, image_format="png", gates="off")
     planned(name, apexes, plan, photos, settings, output / "apexes", work, nuisance="none")
     _write_labels(output / "apexes")
-    options = MorphOptions(crop="aligned", size=size, originals=True)
+    options = MorphOptions(crop="aligned", size=size)
     people = tuple(read_people(output / "apexes" / LABELS, output / "apexes"))
     maker = Morpher(people, template, options)
     return {"people": len(people), "pictures": _morph(name, maker, template, output, work)}
@@ -138,7 +138,7 @@ def _morph(name: str, maker: Morpher, template: Template, output: Path, work: Wo
     plan = PeoplePlan(keys, targets, None, tags, maker)
     options = maker.options
     settings = {
-        "crop": options.crop, "size": options.size, "originals": options.originals,
+        "crop": options.crop, "size": options.size,
         "angles": len(template.angles), "intensities": len(template.intensities),
     }  # fmt: skip
     tables = {"settings": settings, "versions": installed()}
