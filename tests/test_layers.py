@@ -20,7 +20,8 @@ LAYERS = {
     "nuisance": 3, "plans": 3, "quality": 3, "recognition": 3, "routes": 3, "sequence_videos": 3,
     "settings": 3, "testing": 3, "translation": 3,
     "evaluation": 4, "folds_build": 4, "pipeline": 4, "training": 4,
-    "augment": 5, "batch": 5, "dataset": 5, "distributed": 5, "preview": 5,
+    "augment": 5, "batch": 5, "dataset": 5, "distributed": 5, "morph_plan": 5,
+    "preview": 5,
     "experiments": 6, "face_sets": 6,
     "cli": 7, "studio": 7,
 }  # fmt: skip
@@ -36,6 +37,7 @@ SIDEWAYS = {
     ("distributed", "augment"): "runs the same jobs elsewhere",
     ("distributed", "dataset"): "moves shards and tables to where they are kept",
     ("cli", "studio"): "one of the commands serves the page",
+    ("morph_plan", "batch"): "the same jobs, of people instead of photos",
     ("motion", "expressions"): "knows the blendshapes of lids and gaze by name",
     ("provenance", "acting"): "records what a face did",
     ("render", "blending"): "Poisson compositing is a way of rendering",

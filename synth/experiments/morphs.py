@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synth.batch import Job, Output, Plan, Written, generate_files
+from synth.batch import Output, Written, generate_files
 from synth.experiments.definition import SetSpec
 from synth.experiments.making import Work, planned, renumbered
 from synth.experiments.steps import Interrupted
 from synth.image_files import ImageSource, write_atomic
+from synth.morph_plan import PeoplePlan
 from synth.morphing.people import read_people
 from synth.morphing.photos import Morpher, targets_of
 from synth.morphing.record import MorphOptions, MorphRecord
 from synth.morphing.template import Template, make_template
 from synth.records import RunWriter
-from synth.targets import source_stems
 from synth.versions import installed
 
 if TYPE_CHECKING:
@@ -37,28 +37,6 @@ DRAW = "~"
 #: Of the apexes, pixels: enough for landmarks, and for the faces that are cut out of morphs.
 APEX = 320
 LABELS = "labels.csv"
-
-
-@dataclass(frozen=True)
-class PeoplePlan(Plan):
-    """A plan whose sources are people, each with the targets that the photos allow."""
-
-    maker: Morpher | None = None
-
-    def jobs(self, writer: RunWriter | None = None) -> Iterator[Job]:
-        """What is left to do, person by person."""
-        assert self.maker is not None
-        stems = source_stems([f"{person.subject}.person" for person in self.maker.people])
-        by_key = {person.key.name: person for person in self.maker.people}
-        for job in super().jobs(writer):
-            person = by_key[job.source.name]
-            wanted = {cell.index for cell in self.maker.cells(person)}
-            left = [(t, tag) for t, tag in zip(job.targets, job.tags, strict=True)
-                    if t.index in wanted]  # fmt: skip
-            if left:
-                targets, tags = zip(*left, strict=True)
-                stem = stems[f"{person.subject}.person"]
-                yield replace(job, stem=stem, targets=targets, tags=tags)
 
 
 def morphed(
