@@ -23,7 +23,7 @@ class RunGroup(TableGroup):
     """The experiments of the table, those that come as files, and files of the user."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from synth.experiments.definition import available
+        from synth.experiments.files import available
 
         return [*super().list_commands(ctx), *available()]
 
@@ -31,7 +31,7 @@ class RunGroup(TableGroup):
         if cmd_name in self.table:
             return super().get_command(ctx, cmd_name)
         from synth.cli.experiment_run import run_command
-        from synth.experiments.definition import available, load_definition
+        from synth.experiments.files import available, load_definition
 
         definition = load_definition(cmd_name)  # says which there are
         return run_command(cmd_name, definition.title if cmd_name in available() else "")
@@ -45,7 +45,7 @@ def experiment() -> None:
 @experiment.command("list")
 def list_experiments() -> None:
     """Names of the experiments, and what each asks."""
-    from synth.experiments.definition import available, load_definition
+    from synth.experiments.files import available, load_definition
 
     for name, (_, what) in EXPERIMENTS.items():
         click.echo(f"{name}  {what}")

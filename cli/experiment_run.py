@@ -68,7 +68,7 @@ def _run(
     from tqdm import tqdm
 
     from synth.cli.progress import interruptible
-    from synth.experiments.definition import load_definition
+    from synth.experiments.files import load_definition
     from synth.experiments.making import Work
     from synth.experiments.report import write_report
     from synth.experiments.running import run_experiment

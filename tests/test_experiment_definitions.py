@@ -13,7 +13,7 @@ import pytest
 
 from synth.errors import UsageError
 from synth.experiments import results, sets
-from synth.experiments.definition import load_definition
+from synth.experiments.files import load_definition
 from synth.experiments.running import run_experiment
 from synth.experiments.scoring import scores_of_seeds
 from synth.experiments.tables import read_table

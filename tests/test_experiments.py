@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from synth.cli import cli
 from synth.errors import SynthError, UsageError
 from synth.experiments.conditions import training_faces
-from synth.experiments.definition import Condition, available, load_definition, read_definition
+from synth.experiments.definition import Condition
+from synth.experiments.files import available, load_definition, read_definition
 from synth.experiments.making import Work
 from synth.experiments.measures import MEASURES, measure
 from synth.experiments.people import chosen

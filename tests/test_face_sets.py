@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from synth.cli import cli
@@ -20,7 +21,10 @@ from synth.face_sets import join_sets, read_face_set, read_face_sets
 from synth.face_sets.sources import open_source
 from synth.images import encode_image, load_image
 from synth.landmarks import get_detector, select_face
+from synth.models.fer import ARCHITECTURES, load_fer
 from synth.recognition.faces import CLASSES, UNLABELLED
+from synth.training.fer import FERSettings, FERTraining, predict
+from synth.training.fer_run import run_fer
 
 PEOPLE = 3
 
@@ -269,6 +273,24 @@ def test_one_epoch_on_a_generated_set(made, table, tmp_path):
         failed = train(*wrong, "--cache", tmp_path / "cache", "-o", tmp_path / "other")
         assert failed.exit_code == 2 and "Traceback" not in failed.output
         assert re.search(message, failed.output), failed.output
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_network_trains_an_epoch_on_a_generated_set(arch, made, tmp_path):
+    """Thin ones; what comes out is finite, comes back from its file, and has learned something."""
+    known, _ = read_face_set(f"{made}@train", size=32, points=False)
+    other, _ = read_face_set(f"{made}@val", size=32)
+    settings = FERSettings(arch=arch, size=32, width=0.125, task="both", batch=4, epochs=1)
+    before = FERTraining(known, other, settings).network.state_dict()
+    run = run_fer(known, other, settings, tmp_path / "run")
+    assert run.finished and math.isfinite(run.rows[0]["loss"])
+    network, meta = load_fer(run.weights, "both", "vis")
+    assert meta["classes"] == ",".join(CLASSES)
+    moved = [name for name, value in network.state_dict().items()
+             if not torch.equal(value, before[name])]  # fmt: skip
+    assert any("head" in name for name in moved) and any("head" not in name for name in moved)
+    readings = predict(network, other)
+    assert np.abs(readings.va).max() <= 1 and np.allclose(readings.probabilities.sum(1), 1)
 
 
 def test_sweep_and_people_held_out_from_the_command(made, tmp_path):
