@@ -36,6 +36,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from synth.affect import CLASSES as AFFECTNET
 from synth.errors import AssetError, UsageError
 from synth.models.ganmut_public import PUBLIC, read_public
 from synth.models.ganmut_spaces import SPACES, condition_maps, make_space
@@ -57,7 +58,7 @@ Tensor = Any
 #: Of a weights file.
 KIND = "ganmut"
 #: The seven classes of the paper in AffectNet's order.
-CLASSES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
+CLASSES = AFFECTNET[:7]
 #: Licence of weights about which none was given.
 UNSTATED = "not stated; no freer than that of the pictures trained on"
 

@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from synth.affect import CLASSES as AFFECTNET
 from synth.errors import AssetError
 from synth.models.weights import load_pickled
 
@@ -35,10 +36,6 @@ __all__ = ["AFFECTNET", "LICENCE", "PUBLIC", "SOURCE", "map_public", "read_publi
 Tensor = Any
 #: Extensions of their checkpoints.
 PUBLIC = (".ckpt", ".pth", ".pt")
-#: Labels 0 to 7 of AffectNet.
-AFFECTNET = (
-    "neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt",
-)  # fmt: skip
 LICENCE = (
     "non-commercial: the GANmut authors' learned weights cannot be used for commercial purposes "
     "(clause 3 of the licence of github.com/stefanodapolito/GANmut, (c) 2021 Stefano d'Apolito)"

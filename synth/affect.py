@@ -17,8 +17,10 @@ from synth.types import VA
 
 __all__ = [
     "BASIC_EXPRESSIONS",
+    "CLASSES",
     "EXPRESSIONS",
     "STATES",
+    "UNLABELLED",
     "disc_to_square",
     "expression_name",
     "name_of",
@@ -28,6 +30,20 @@ __all__ = [
 ]
 
 Float = NDArray[np.float64]
+
+#: Expressions by index: AffectNet's order (its labels 0 to 7).
+CLASSES: tuple[str, ...] = (
+    "neutral",
+    "happiness",
+    "sadness",
+    "surprise",
+    "fear",
+    "disgust",
+    "anger",
+    "contempt",
+)
+#: Index of a face without a class: what `torch.nn.CrossEntropyLoss` ignores.
+UNLABELLED = -100
 
 #: The six basic expressions, neutral left out.
 BASIC_EXPRESSIONS: tuple[str, ...] = (

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import UsageError
+from synth.image_files import write_atomic
 
-__all__ = ["RUN_FILE", "Tables", "differences", "read_run_file", "run_toml"]
+__all__ = ["RUN_FILE", "Tables", "differences", "open_run", "read_run_file", "run_toml"]
 
 RUN_FILE = "run.toml"
 #: Tables that decide the pictures: a resumed run must agree on them. What else a
@@ -74,3 +75,49 @@ def differences(old: Tables, new: Tables) -> list[str]:
             if before.get(key) != now.get(key):
                 found.append(f"{key} = {now.get(key)} (was {before.get(key)})")
     return found
+
+
+def open_run(root: Path, tables: Tables, command: str) -> bool:
+    """Make the folder of a run with its run file, or check that it holds this run.
+
+    Parameters
+    ----------
+    root : Path
+    tables : mapping of mappings
+        See `run_toml`.
+    command : str
+        For the first line, such as ``"synth train"``.
+
+    Returns
+    -------
+    bool
+        Whether the run was begun before.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds another run or foreign files, or cannot be written.
+    """
+    path = root / RUN_FILE
+    if path.exists():
+        if different := differences(read_run_file(path), tables):
+            raise UsageError(
+                f"output: expected the settings of the run in {root}, got "
+                f"{'; '.join(different[:4])}; choose another --output"
+            )
+        return True
+    head = f"# Written by {command}. The same command on this folder goes on with the run.\n"
+    try:
+        if root.is_dir() and any(not p.name.startswith(".") for p in root.iterdir()):
+            raise UsageError(
+                f"output: expected an empty folder or an earlier run, got {root} with other "
+                "files; choose another --output"
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, (head + run_toml(tables).split("\n", 1)[1]).encode())
+    except OSError as error:
+        raise UsageError(
+            f"output: expected a folder that can be written, got {root} "
+            f"({error.strerror or error}); choose another --output"
+        ) from None
+    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from synth.errors import AssetError, UsageError
 from synth.expressions.gallery import LOOKUPS
 from synth.landmarks import DETECTORS, parse_face_policy
 from synth.render.settings import RenderSettings, parse_stages
+from synth.shares import parse_shares
 from synth.translation import weights_digests
 
 __all__ = ["Settings", "parse_route", "torch_device"]
@@ -34,23 +34,7 @@ def parse_route(text: str) -> dict[str, float]:
     UsageError
         For an unknown or repeated name, or a share that is none.
     """
-    shares: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = part.strip().partition(":")
-        try:
-            share = float(number or 1)
-        except ValueError:
-            share = math.nan
-        if name not in ROUTES or name in shares or not 0 <= share < math.inf:
-            raise UsageError(
-                f"route: expected names of {', '.join(ROUTES)} with shares, such as "
-                f"3dmm:0.7,ganmut:0.3, got {text!r}"
-            )
-        if share:
-            shares[name] = share
-    if not shares:
-        raise UsageError(f"route: expected a share above 0, got {text!r}")
-    return shares
+    return parse_shares(text, ROUTES, "route", "3dmm:0.7,ganmut:0.3")
 
 
 def torch_device(device: str) -> str:

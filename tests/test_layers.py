@@ -12,7 +12,8 @@ import pytest
 LAYERS = {
     "": 0, "errors": 0, "types": 0, "optional": 0, "seeds": 0, "versions": 0,
     "affect": 1, "assets": 1, "camera": 1, "color": 1, "image_files": 1, "image_metadata": 1,
-    "images": 1, "metrics": 1, "runfile": 1, "threads": 1, "crops": 1, "harmonic": 1, "video": 1,
+    "images": 1, "metrics": 1, "runfile": 1, "shares": 1, "threads": 1, "crops": 1, "harmonic": 1,
+    "video": 1,
     "acceptance": 2, "blending": 2, "corpora": 2, "expressions": 2, "landmarks": 2, "models": 2,
     "morphable": 2, "motion": 2, "paths": 2, "records": 2, "render": 2, "samples": 2,
     "targets": 2,
@@ -42,6 +43,7 @@ SIDEWAYS = {
     ("provenance", "acting"): "records what a face did",
     ("render", "blending"): "Poisson compositing is a way of rendering",
     ("render", "morphable"): "the renderer draws the model",
+    ("runfile", "image_files"): "written whole or not at all",
     ("evaluation", "pipeline"): "experiments make pictures first",
     ("evaluation", "training"): "experiments train networks",
     ("training", "pipeline"): "recipes that learn from generated pictures",

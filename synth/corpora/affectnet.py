@@ -40,6 +40,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synth.affect import CLASSES
 from synth.corpora.columns import column_cells, floats_of, whole_numbers_of
 from synth.corpora.image import CorpusImage, in_order, word_of
 from synth.corpora.npy import scalar_of
@@ -53,10 +54,7 @@ LAYOUT = (
     "train_set/images/ and train_set/annotations/"
 )
 #: Expression of each code; "" where there is none of them.
-CODES = (
-    *("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"),
-    *("", "", ""),
-)
+CODES = (*CLASSES, "", "", "")
 #: Codes below these are kept.
 KEPT = {"eight": 8, "faces": 9, "all": 11}
 COLUMNS = (

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synth.affect import CLASSES
 from synth.corpora.image import SPECTRA, CorpusImage, in_order, number_in, word_of
 from synth.corpora.tree import photos, table, wrong
 from synth.errors import UsageError
@@ -30,17 +31,7 @@ __all__ = ["CODES", "read"]
 LAYOUT = "labels.csv (file_name, person, gender, expression_code, valence, arousal) and its photos"
 
 #: Expression of each code; AffectNet's order, 8 being none of them.
-CODES = (
-    "neutral",
-    "happiness",
-    "sadness",
-    "surprise",
-    "fear",
-    "disgust",
-    "anger",
-    "contempt",
-    "",
-)
+CODES = (*CLASSES, "")
 
 
 def read(root: Path, spectrum: str = "nir") -> list[CorpusImage]:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from synth.affect import CLASSES, UNLABELLED
 from synth.dataset.manifest import read_manifests
 from synth.dataset.provenance import read_provenance
 from synth.errors import UsageError
@@ -24,19 +25,6 @@ from synth.expressions.action_units import ACTION_UNITS
 
 __all__ = ["CLASSES", "UNLABELLED", "AffectDataset", "unit_vector"]
 
-#: Expressions by index: AffectNet's order (its labels 0 to 7).
-CLASSES: tuple[str, ...] = (
-    "neutral",
-    "happiness",
-    "sadness",
-    "surprise",
-    "fear",
-    "disgust",
-    "anger",
-    "contempt",
-)
-#: Index where no expression was asked for by name: what `torch.nn.CrossEntropyLoss` ignores.
-UNLABELLED = -100
 #: Units by position in ``action_units``: FACS codes as text.
 UNITS: tuple[str, ...] = tuple(ACTION_UNITS)
 

@@ -22,9 +22,8 @@ from synth.evaluation.known_truth_methods import BASELINES, LEARNED, SIZES, Inte
 from synth.evaluation.known_truth_report import Row, write_report
 from synth.evaluation.known_truth_set import EXPRESSIONS, Pairs, make_set, read_set
 from synth.image_files import ImageSource
-from synth.images import write_atomic
 from synth.metrics.images import psnr, ssim
-from synth.runfile import RUN_FILE, differences, read_run_file, run_toml
+from synth.runfile import open_run
 from synth.versions import installed
 
 __all__ = ["METHODS", "measure", "run_known_truth"]
@@ -113,22 +112,7 @@ def _open(output: Path, settings: dict[str, Any], device: str) -> None:
         "run": {"device": device},
         "versions": installed(("torch", "numpy")),
     }
-    path = output / RUN_FILE
-    if path.exists():
-        if different := differences(read_run_file(path), tables):
-            raise UsageError(
-                f"output: expected the settings of the run in {output}, got "
-                f"{'; '.join(different[:4])}; choose another --output"
-            )
-        return
-    if output.is_dir() and any(output.iterdir()):
-        raise UsageError(
-            f"output: expected an empty folder or an earlier run, got {output} with other "
-            "files; choose another --output"
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    head = "# Written by synth experiment. The same command on this folder goes on with the run.\n"
-    write_atomic(path, (head + run_toml(tables).split("\n", 1)[1]).encode())
+    open_run(output, tables, "synth experiment")
 
 
 def measure(test: Pairs, made: dict[str, UInt8]) -> list[Row]:

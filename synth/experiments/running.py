@@ -23,7 +23,7 @@ from synth.experiments.results import seeds_of, write_results
 from synth.experiments.sets import check_roots, get_faces, refuse_leaks, set_digest
 from synth.experiments.steps import Interrupted, digest_of, is_done, mark_done
 from synth.experiments.trainers import FERTrainer, Lesson, Trainer
-from synth.runfile import RUN_FILE, differences, read_run_file, run_toml
+from synth.runfile import open_run
 from synth.versions import installed
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["run_experiment"]
 
 SETS, RUNS, READINGS = "sets", "runs", "predictions"
-HEADER = "# Written by synth experiment. The same command on this folder goes on with the run.\n"
 
 
 @dataclass
@@ -263,26 +262,4 @@ def _open(output: Path, definition: Definition, work: Work) -> None:
         "run": {"device": work.device, "workers": work.workers},
         "versions": installed(("torch", "numpy")),
     }  # fmt: skip
-    path = output / RUN_FILE
-    if path.exists():
-        if different := differences(read_run_file(path), tables):
-            raise UsageError(
-                f"output: expected the settings of the run in {output}, got "
-                f"{'; '.join(different[:4])}; choose another --output"
-            )
-        return
-    if output.is_dir() and any(not p.name.startswith(".") for p in output.iterdir()):
-        raise UsageError(
-            f"output: expected an empty folder or an earlier run, got {output} with other "
-            "files; choose another --output"
-        )
-    try:
-        from synth.image_files import write_atomic
-
-        output.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, (HEADER + run_toml(tables).split("\n", 1)[1]).encode())
-    except OSError as error:
-        raise UsageError(
-            f"output: expected a folder that can be written, got {output} "
-            f"({error.strerror or error}); choose another --output"
-        ) from None
+    open_run(output, tables, "synth experiment")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from synth.affect import CLASSES, UNLABELLED
 from synth.errors import AssetError, ShapeError, UsageError
 from synth.image_files import write_atomic
 
@@ -23,19 +24,6 @@ UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-#: Expressions by index: AffectNet's order (its labels 0 to 7).
-CLASSES: tuple[str, ...] = (
-    "neutral",
-    "happiness",
-    "sadness",
-    "surprise",
-    "fear",
-    "disgust",
-    "anger",
-    "contempt",
-)
-#: Index of a face without a class: what `torch.nn.CrossEntropyLoss` ignores.
-UNLABELLED = -100
 ORIGINS = ("synthetic", "real")
 SPECTRA = ("vis", "nir")
 #: Fields with a text per face.

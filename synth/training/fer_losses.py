@@ -10,15 +10,14 @@ References
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from synth.errors import UsageError
 from synth.recognition.faces import UNLABELLED
+from synth.shares import parse_shares
 
 __all__ = [
     "VA_LOSSES", "ccc_loss", "class_loss", "class_weights", "cross_entropy_va", "mse_loss",
@@ -103,23 +102,7 @@ def parse_losses(text: str) -> dict[str, float]:
     UsageError
         For an unknown name, a weight that is none, or none above 0.
     """
-    found: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = part.strip().partition(":")
-        try:
-            weight = float(number or 1)
-        except ValueError:
-            weight = math.nan
-        if name not in VA_LOSSES or name in found or not 0 <= weight < math.inf:
-            raise UsageError(
-                f"loss: expected names of {', '.join(VA_LOSSES)} with weights, such as "
-                f"mse:1,ccc:1, got {text!r}"
-            )
-        if weight:
-            found[name] = weight
-    if not found:
-        raise UsageError(f"loss: expected a weight above 0, got {text!r}")
-    return found
+    return parse_shares(text, VA_LOSSES, "loss", "mse:1,ccc:1")
 
 
 def va_loss(

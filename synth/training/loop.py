@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from synth.errors import AssetError, SynthError, UsageError
 from synth.images import encode_image, write_atomic
-from synth.runfile import RUN_FILE, differences, read_run_file, run_toml
+from synth.runfile import open_run
 from synth.training.curves import draw_curves
 from synth.training.losses import LossTable
 from synth.versions import installed
@@ -34,7 +34,6 @@ __all__ = ["LOSSES", "SAMPLES", "STATE", "WEIGHTS", "Trainable", "TrainingRun", 
 STATE, LOSSES, CURVES, SAMPLES, WEIGHTS = (
     "state.pt", "losses.csv", "curves.png", "samples", "weights",
 )  # fmt: skip
-HEADER = "# Written by synth train. The same command on this folder goes on with the run.\n"
 
 
 class Trainable(Protocol):
@@ -135,7 +134,8 @@ def train(
     for name, number in {**every, "log_every": log_every}.items():
         if number < 1:
             raise UsageError(f"{name}: expected 1 or more, got {number}")
-    begun = _open(root, settings)
+    tables = {"settings": settings, "versions": installed(("torch", "numpy"))}
+    begun = open_run(root, tables, "synth train") and (root / STATE).exists()
     _seed(int(settings.get("seed", 0)))
     table, first = _take_up(trainable, root) if begun else (LossTable(root / LOSSES), 0)
     done, losses = first, dict[str, float]()
@@ -156,33 +156,6 @@ def train(
     if done < iterations and done > first and done % save_every:
         _save(trainable, root, done, table)
     return TrainingRun(root, done, first, done >= iterations, losses)
-
-
-def _open(root: Path, settings: Mapping[str, Any]) -> bool:
-    """Make the folder, or check that it holds this run; whether there is a state."""
-    tables = {"settings": settings, "versions": installed(("torch", "numpy"))}
-    if root.is_dir() and (root / RUN_FILE).exists():
-        if different := differences(read_run_file(root / RUN_FILE), tables):
-            raise UsageError(
-                f"output: expected the settings of the run in {root}, got "
-                f"{'; '.join(different[:4])}; choose another --output"
-            )
-        return (root / STATE).exists()
-    if root.is_dir() and any(not p.name.startswith(".") for p in root.iterdir()):
-        raise UsageError(
-            f"output: expected an empty folder or an earlier run, got {root} with other files; "
-            "choose another --output"
-        )
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        text = HEADER + run_toml(tables).split("\n", 1)[1]
-        write_atomic(root / RUN_FILE, text.encode())
-    except OSError as error:
-        raise UsageError(
-            f"output: expected a folder that can be written, got {root} "
-            f"({error.strerror or error}); choose another --output"
-        ) from None
-    return False
 
 
 def _check(losses: Mapping[str, float], iteration: int, root: Path) -> None:
