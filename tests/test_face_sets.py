@@ -278,8 +278,9 @@ def test_one_epoch_on_a_generated_set(made, table, tmp_path):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_network_trains_an_epoch_on_a_generated_set(arch, made, tmp_path):
     """Thin ones; what comes out is finite, comes back from its file, and has learned something."""
-    known, _ = read_face_set(f"{made}@train", size=32, points=False)
-    other, _ = read_face_set(f"{made}@val", size=32)
+    asks = ARCHITECTURES[arch].points
+    known, _ = read_face_set(made, size=32, split="train", points=asks)
+    other, _ = read_face_set(made, size=32, split="val", points=asks)
     settings = FERSettings(arch=arch, size=32, width=0.125, task="both", batch=4, epochs=1)
     before = FERTraining(known, other, settings).network.state_dict()
     run = run_fer(known, other, settings, tmp_path / "run")
