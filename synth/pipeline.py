@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -155,9 +155,17 @@ class Generator(Routes):
         image, faces = self.faces(photo)
         return self.draw(self.prepare(image, faces[0]), as_target(target))
 
-    def run(self, photos: Iterable[Photo], targets: Iterable[Target]) -> Iterator[Sample | Skip]:
-        """Every target of every face of every photo; what cannot be used becomes a `Skip`."""
-        targets = list(targets)
+    def run(
+        self, photos: Iterable[Photo], targets: Iterable[Target | VA | tuple[float, float] | str]
+    ) -> Iterator[Sample | Skip]:
+        """Every target of every face of every photo; what cannot be used becomes a `Skip`.
+
+        Points are numbered in their order; targets keep the number they have.
+        """
+        wanted = [
+            target if isinstance(target, Target) else replace(as_target(target), index=number)
+            for number, target in enumerate(targets)
+        ]
         for photo in photos:
             name = os.path.basename(photo) if isinstance(photo, str) else _name(photo)
             found = _attempt(name, self.faces, photo)
@@ -170,7 +178,7 @@ class Generator(Routes):
                 if isinstance(face, Skip):
                     yield face
                     continue
-                for target in targets:
+                for target in wanted:
                     yield _attempt(image.name, self.draw, face, target)
 
 

@@ -504,10 +504,7 @@ def test_films_take_no_face_by_number(portraits, networks, tmp_path):
     assert other.exit_code == 2 and "only dlib follows" in other.output
 
 
-def test_without_weights_it_says_how_to_get_some(small, tmp_path):
-    from synth import assets
-
-    if DEFAULTS["nir"] in {asset.name for asset in assets.registry()}:
-        pytest.skip("weights come with the package")
+def test_without_weights_it_says_how_to_get_some(small, tmp_path, monkeypatch):
+    monkeypatch.setitem(DEFAULTS, "nir", "no_such_asset")
     done = call("-i", small, "-o", tmp_path / "out", "--spectrum", "nir")
     assert done.exit_code == 1 and "synth train fer" in done.output

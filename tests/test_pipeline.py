@@ -239,3 +239,11 @@ def test_alpha_is_kept(generator, portrait):
     alpha = np.full(portrait.pixels.shape[:2], 200, np.uint8)
     photo = dataclasses.replace(portrait, alpha=alpha)
     assert np.array_equal(Generator().generate(photo, "0.5,0.3").alpha, alpha)
+
+
+def test_a_run_takes_points_as_a_single_picture_does(portrait):
+    generator = Generator(crop="face", size=64)
+    made = list(generator.run([portrait], ["0.5,0.3", (0.0, 0.0), VA(0.5, 0.3)]))
+    assert [sample.record.target_index for sample in made] == [0, 1, 2]
+    assert np.array_equal(made[0].image, made[2].image)
+    assert np.array_equal(made[0].image, generator.generate(portrait, "0.5,0.3").image)

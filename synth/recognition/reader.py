@@ -20,8 +20,9 @@ __all__ = ["DEFAULTS", "FaceReader", "Readings", "default_weights"]
 
 Float32 = NDArray[np.float32]
 
-#: Weights that come with the package, by spectrum: name in the asset registry.
-DEFAULTS = {"vis": "fer_vis", "nir": "fer_nir"}
+#: Weights that come with the package, by spectrum: name in the asset registry. One network
+#: reads both: readers of one spectrum alone were no better (docs/fer_results.md).
+DEFAULTS = {"vis": "fer", "nir": "fer"}
 
 
 @dataclass(frozen=True, eq=False)
