@@ -133,7 +133,7 @@ def _generator(settings: Mapping[str, Any], device: str) -> Any:
 
     uses = bool(settings.get("nir")) or "ganmut" in str(settings.get("route", ""))
     try:
-        return Generator(**settings, device=device if uses else "cpu")
+        return Generator(**{**settings, "device": device if uses else "cpu"})
     except TypeError as error:
         raise UsageError(f"settings: expected those of synth augment, got {error}") from None
 

@@ -25,6 +25,7 @@ from synth.morphing.photos import Morpher, targets_of
 from synth.morphing.record import MorphOptions, MorphRecord
 from synth.morphing.template import Template, make_template
 from synth.records import RunWriter
+from synth.runfile import Tables
 from synth.versions import installed
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _morph(name: str, maker: Morpher, template: Template, output: Path, work: Wo
         "crop": options.crop, "size": options.size,
         "angles": len(template.angles), "intensities": len(template.intensities),
     }  # fmt: skip
-    tables = {"settings": settings, "versions": installed()}
+    tables: Tables = {"settings": settings, "versions": installed()}
     sources = {source.name: source.path for source in plan.chosen}
     root = output / "morphs"
     with RunWriter(root, tables, sources, False, MorphRecord.COLUMNS) as writer:

@@ -178,8 +178,9 @@ def _figure(
     for row in (r for r in means if r["measure"] == measure):
         same = [r for r in results if (r["condition"], r["test"], r["measure"])
                 == (row["condition"], test, measure) and r["seed"] != ALL_SEEDS]  # fmt: skip
-        dots.append(Dot(row["condition"], *(_number(row[k]) for k in ("value", "low", "high")),
-                        tuple(_number(r["value"]) for r in same)))  # fmt: skip
+        value, low, high = (_number(row[key]) for key in ("value", "low", "high"))
+        seeds = tuple(_number(r["value"]) for r in same)
+        dots.append(Dot(row["condition"], value, low, high, seeds))
     path = f"{FIGURES}/{test}_{measure}.png"
     _write(output / path, draw_dots(f"{test}: {_words(measure)}", dots, reference))
     yield from (f"![{_words(measure)} on {test}]({path})", "")

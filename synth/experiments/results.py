@@ -184,7 +184,11 @@ def _about(definition: Definition) -> list[dict[str, str]]:
 def _rows(path: Path, kind: Any) -> list[Any]:
     """Rows as the dataclass they were written from."""
     types = {field.name: str(field.type) for field in fields(kind)}
-    read = {"str": str, "int": int, "float": lambda text: float(text or "nan")}
+    read: dict[str, Callable[[str], Any]] = {
+        "str": str,
+        "int": int,
+        "float": lambda text: float(text or "nan"),
+    }
     return [
         kind(**{name: read[types[name]](row[name]) for name in types}) for row in read_table(path)
     ]

@@ -23,7 +23,7 @@ from synth.experiments.results import seeds_of, write_results
 from synth.experiments.sets import check_roots, get_faces, refuse_leaks, set_digest
 from synth.experiments.steps import Interrupted, digest_of, is_done, mark_done
 from synth.experiments.trainers import FERTrainer, Lesson, Trainer
-from synth.runfile import open_run
+from synth.runfile import Tables, open_run
 from synth.versions import installed
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def _trainer(definition: Definition) -> Trainer:
 
 
 def _open(output: Path, definition: Definition, work: Work) -> None:
-    tables = {
+    tables: Tables = {
         "settings": {"experiment": definition.name, "size": definition.size,
                      "channels": definition.channels, "count": definition.count},
         "run": {"device": work.device, "workers": work.workers},
