@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path)
     metavar="SET",
     help="Faces with labels: a folder of synth augment or generate, CORPUS:DIR, or a CSV file.",
 )
-@click.option("--weights", type=FILE, metavar="FILE", help="A network of synth train fer.")
+@click.option("--weights", type=FILE, metavar="FILE", help="A network of synth train fer.  [default: the embedded one]")
 @click.option(
     "--predictions",
     type=FILE,
@@ -91,9 +91,10 @@ def fer(
     from synth.errors import UsageError
     from synth.evaluation.fer import evaluate_fer
     from synth.evaluation.fer_report import FILES, report_files, write_report
+    from synth.recognition.reader import default_weights
 
-    if (weights is None) == (predictions is None):
-        raise UsageError("weights: expected either --weights or --predictions; give one of them")
+    if weights is not None and predictions is not None:
+        raise UsageError("weights: expected --weights or --predictions, got both; leave one out")
     if not overwrite and any((output / name).exists() for name in FILES):
         raise UsageError(
             f"output: expected a folder without a report, got {output}; use --overwrite"
@@ -101,7 +102,7 @@ def fer(
     if predictions is not None:
         faces, readings, said = _from_table(data, predictions, **options)
     else:
-        assert weights is not None
+        weights = weights or default_weights("vis")
         faces, readings, said = _from_network(data, weights, **options)
     table = evaluate_fer(faces, readings, folds=folds, level=level, seed=seed)
     table["notes"] += said

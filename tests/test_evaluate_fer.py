@@ -390,8 +390,7 @@ def test_bad_use_of_the_command_is_a_message(faces, tmp_path):
     wide.write_text("file_name,valence,arousal\na,7,0\n")
     out = tmp_path / "out"
     for line, words in (
-        (["--data", other], "either --weights or --predictions"),
-        (["--data", other, "--predictions", table, "--weights", table], "give one of them"),
+        (["--data", other, "--predictions", table, "--weights", table], "leave one out"),
         (["--data", other, "--predictions", table], "none in common"),
         (["--data", wide, "--predictions", table], "expected -1 to 1 as valence"),
         (["--data", other, "--predictions", table, "--split", "test"], "got no splits"),

@@ -23,7 +23,7 @@ FRAMES = 4
 RECIPES = {
     "small_cnn": (3e-3, 200, 1.0),
     "mobilenet_v1": (3e-3, 200, 0.25),
-    "mobilenet_v2": (3e-3, 200, 0.25),
+    "mobilenet_v2": (3e-3, 300, 0.25),
     "mobilenet_v3_small": (3e-3, 200, 0.5),
     "mobilenet_v3_large": (3e-3, 200, 0.25),
     "efficientnet_b0": (3e-3, 200, 0.25),
