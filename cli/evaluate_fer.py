@@ -21,7 +21,12 @@ FILE = click.Path(path_type=Path)
     metavar="SET",
     help="Faces with labels: a folder of synth augment or generate, CORPUS:DIR, or a CSV file.",
 )
-@click.option("--weights", type=FILE, metavar="FILE", help="A network of synth train fer.  [default: the embedded one]")
+@click.option(
+    "--weights",
+    type=FILE,
+    metavar="FILE",
+    help="A network of synth train fer.  [default: the embedded one]",
+)
 @click.option(
     "--predictions",
     type=FILE,
