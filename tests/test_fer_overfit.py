@@ -23,7 +23,7 @@ FRAMES = 4
 RECIPES = {
     "small_cnn": (3e-3, 200, 1.0),
     "mobilenet_v1": (3e-3, 200, 0.25),
-    "mobilenet_v2": (3e-3, 300, 0.25),
+    "mobilenet_v2": (2e-3, 400, 0.25),
     "mobilenet_v3_small": (3e-3, 200, 0.5),
     "mobilenet_v3_large": (3e-3, 200, 0.25),
     "efficientnet_b0": (3e-3, 200, 0.25),
@@ -33,7 +33,7 @@ RECIPES = {
     "vgg_face": (1e-3, 200, 0.125),
     "resnet50": (2e-3, 300, 0.125),
     "vgg_face_gru": (1.5e-3, 1200, 0.125),
-    "resnet50_gru": (3e-3, 1200, 0.125),
+    "resnet50_gru": (3e-3, 1600, 0.125),
 }
 
 
