@@ -13,6 +13,8 @@ from synth.errors import AssetError, SkipPhoto, TargetError, UsageError
 from synth.images import load_image
 from synth.pipeline import Generator
 from synth.records import Skip, record_line
+from synth.render.settings import STAGES
+from synth.settings import Settings
 from synth.targets import Target, make_targets
 from synth.types import VA, Sample
 
@@ -247,3 +249,17 @@ def test_a_run_takes_points_as_a_single_picture_does(portrait):
     assert [sample.record.target_index for sample in made] == [0, 1, 2]
     assert np.array_equal(made[0].image, made[2].image)
     assert np.array_equal(made[0].image, generator.generate(portrait, "0.5,0.3").image)
+
+
+def test_stages_can_be_left_out(portrait):
+    def drawn(**settings):
+        return Generator(crop="face", size=128, **settings).generate(portrait, "0.7,0.5")
+
+    whole = drawn()
+    for stage in STAGES:
+        bare = drawn(without=stage)
+        assert np.abs(bare.image.astype(int) - whole.image.astype(int)).max() > 10
+        assert bare.record.notes[-1] == f"without {stage}"
+    assert Settings(without="mouth, relight").without == "relight,mouth"
+    with pytest.raises(UsageError, match="without: expected some of relight, .*got 'teeth'"):
+        Settings(without="mouth,teeth")
