@@ -58,9 +58,9 @@ def _settings(options: dict[str, Any]) -> FERSettings:
 
 
 def _reads_points(options: dict[str, Any]) -> bool:
-    from synth.models.fer.config import ARCHITECTURES
+    from synth.models.fer.config import architecture_of
 
-    return options["points"] or ARCHITECTURES[options["arch"]].points
+    return options["points"] or architecture_of(options["arch"]).points
 
 
 def _counts(text: str) -> tuple[int, ...]:

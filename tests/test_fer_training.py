@@ -690,3 +690,10 @@ def test_strangers_are_drawn_from_how_the_people_differ():
     assert np.abs(got - 0.25 * flat.T @ flat / 5).max() < 0.03
     one = dataclasses.replace(faces, subjects=("a",) * 10)
     assert neutral_shapes(one, points) is None
+
+
+def test_networks_of_other_libraries_can_be_trained():
+    settings = FERSettings(arch="torchvision:resnet18", channels=3)
+    assert settings.config.foreign and settings.size == 224
+    with pytest.raises(UsageError, match="arch: expected one of small_cnn, .*got 'resnet19'"):
+        FERSettings(arch="resnet19")

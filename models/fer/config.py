@@ -20,6 +20,7 @@ __all__ = [
     "Architecture",
     "FERConfig",
     "FEROutput",
+    "architecture_of",
 ]
 
 Tensor = Any
@@ -74,6 +75,25 @@ ARCHITECTURES: dict[str, Architecture] = {
 #: Packages whose networks can be the backbone: ``torchvision:resnet18``, ``timm:NAME``.
 LIBRARIES = ("torchvision", "timm")
 FOREIGN = Architecture("foreign")
+
+
+def architecture_of(arch: str) -> Architecture:
+    """Where the network of this name is built and how it is fed.
+
+    Raises
+    ------
+    UsageError
+        If there is none: neither a key of `ARCHITECTURES` nor a name of a `LIBRARIES`' one.
+    """
+    library, _, name = arch.partition(":")
+    if library in LIBRARIES and name:
+        return FOREIGN
+    if arch not in ARCHITECTURES:
+        raise UsageError(
+            f"arch: expected one of {', '.join(ARCHITECTURES)}, torchvision:NAME or timm:NAME, "
+            f"got {arch!r}"
+        )
+    return ARCHITECTURES[arch]
 
 
 class FEROutput(NamedTuple):
@@ -136,18 +156,14 @@ class FERConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        if self.arch not in ARCHITECTURES and not self.foreign:
-            raise UsageError(
-                f"arch: expected one of {', '.join(ARCHITECTURES)}, torchvision:NAME or timm:NAME, "
-                f"got {self.arch!r}"
-            )
+        architecture = architecture_of(self.arch)
         if not self.va and not self.classes:
             raise UsageError("va, classes: expected at least one head, got neither; name classes")
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise UsageError(
                 f"classes: expected two or more different names, got {', '.join(self.classes)}"
             )
-        step = self.architecture.step
+        step = architecture.step
         if not 32 <= self.size <= 1024 or self.size % step:
             wanted = f"a multiple of {step}, 32 to 1024" if step > 1 else "32 to 1024"
             raise UsageError(f"size: expected {wanted} pixels for {self.arch}, got {self.size}")
@@ -159,7 +175,7 @@ class FERConfig:
             raise UsageError(f"width: expected 1 for {self.arch}, got {self.width}; leave it out")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout: expected 0 or more and less than 1, got {self.dropout}")
-        if self.landmarks and (self.architecture.video or self.architecture.points):
+        if self.landmarks and (architecture.video or architecture.points):
             raise UsageError(
                 f"landmarks: expected no branch for them with {self.arch}; leave it out"
             )
@@ -172,8 +188,7 @@ class FERConfig:
     @property
     def foreign(self) -> bool:
         """Whether its backbone is a network of one of `LIBRARIES`."""
-        library, _, name = self.arch.partition(":")
-        return library in LIBRARIES and bool(name)
+        return self.architecture is FOREIGN
 
     @property
     def task(self) -> str:
@@ -183,7 +198,7 @@ class FERConfig:
     @property
     def architecture(self) -> Architecture:
         """Where it is built and how it is fed."""
-        return FOREIGN if self.foreign else ARCHITECTURES[self.arch]
+        return architecture_of(self.arch)
 
     def dumps(self) -> str:
         """As JSON, for the metadata of a weights file."""

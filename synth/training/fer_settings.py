@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from synth.errors import UsageError
 from synth.models.fer import FERConfig
-from synth.models.fer.config import ARCHITECTURES, TASKS
+from synth.models.fer.config import TASKS, architecture_of
 from synth.recognition.faces import CLASSES
 from synth.training.fer_losses import parse_losses
 from synth.training.fer_strengths import Augment, parse_augment
@@ -99,16 +100,17 @@ class FERSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        for name, known in (("arch", tuple(ARCHITECTURES)), ("task", TASKS), ("decay", DECAYS),
-                            ("optimiser", OPTIMISERS), ("dtype", DTYPES)):  # fmt: skip
+        for name, known in (("task", TASKS), ("decay", DECAYS), ("optimiser", OPTIMISERS),
+                            ("dtype", DTYPES)):  # fmt: skip
             if (value := getattr(self, name)) not in known:
                 raise UsageError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
         if unknown := [name for name in self.classes if name not in CLASSES]:
             raise UsageError(
                 f"classes: expected names among {', '.join(CLASSES)}, got {unknown[0]!r}"
             )
+        architecture = architecture_of(self.arch)
         if self.size == 0:
-            object.__setattr__(self, "size", ARCHITECTURES[self.arch].size)
+            object.__setattr__(self, "size", architecture.size)
         for name, low in (("epochs", 1), ("batch", 2), ("epoch_size", 0), ("freeze", 0),
                           ("patience", 0), ("seed", 0), ("expr_weight", 0), ("regions", 0),
                           ("attention_weight", 0), ("weight_decay", 0), ("warmup", 0)):  # fmt: skip
@@ -138,12 +140,12 @@ class FERSettings:
             landmarks=self.landmarks,
         )
 
-    @property
+    @cached_property
     def losses(self) -> dict[str, float]:
         """Weight of each loss of valence and arousal."""
         return parse_losses(self.loss)
 
-    @property
+    @cached_property
     def views(self) -> Augment:
         """How pictures are changed."""
         return parse_augment(self.augment)
