@@ -146,6 +146,8 @@ function useExpression(name) {
 }
 
 // ------------------------------------------------------------------------------ paths
+let wishes = 0;
+
 async function makePath(ask) {
   if (!state.photo) return toast("Open a photo or choose a sample first", "note");
   const data = {
@@ -153,8 +155,10 @@ async function makePath(ask) {
     blinks: ui.blinks.checked, head_motion: ui.head.checked,
   };
   if (ui.timing.value === "stretch") data.seconds = Number(ui.seconds.value);
+  const wish = ++wishes;
   try {
     const path = await postJson("/api/paths", data);
+    if (wish !== wishes) return;  // answers may overtake each other: the last wish counts
     state.path = { ...path, ask };
     pad.setTrack(path.va);
     ui.command.textContent = path.command;
