@@ -28,6 +28,8 @@ COMMANDS = (
     "train",
     "evaluate",
     "experiment",
+    "model",
+    "gallery",
     "dataset",
     "preview",
     "studio",

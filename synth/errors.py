@@ -5,7 +5,8 @@
     SynthError
     ├── UsageError            the caller asked for something impossible (exit code 2)
     │   ├── TargetError       a valence-arousal target out of range, NaN or unreadable
-    │   └── ShapeError        an array of the wrong shape, or an unknown coefficient name
+    │   ├── ShapeError        an array of the wrong shape, or an unknown coefficient name
+    │   └── MeshError         a mesh, or points on one, that cannot be used
     ├── AssetError            an asset is missing, damaged or not the registered one
     ├── DependencyError       an optional package is not installed
     └── SkipPhoto             this photo cannot be used; the batch goes on
@@ -20,6 +21,7 @@ __all__ = [
     "REASONS",
     "AssetError",
     "DependencyError",
+    "MeshError",
     "ShapeError",
     "SkipPhoto",
     "SynthError",
@@ -66,6 +68,10 @@ class TargetError(UsageError, ValueError):
 
 class ShapeError(UsageError, ValueError):
     """An array of the wrong shape, or an unknown coefficient name."""
+
+
+class MeshError(UsageError, ValueError):
+    """A mesh, or points on one, that cannot be used."""
 
 
 class AssetError(SynthError):

@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from synth.camera import FLIP, camera_offset, pose_degrees, project, view_directions
 from synth.errors import SkipPhoto
+from synth.meshes.mesh import vertex_normals
 from synth.types import Camera, Fit, Landmarks, inter_ocular
 
 if TYPE_CHECKING:
@@ -141,15 +142,6 @@ class _Landmarker:
             return np.asarray(a + (t - k) * (b - a))
 
         return at(position) - at(float(self.start[landmark]))
-
-
-def vertex_normals(vertices: Float, faces: NDArray[np.integer]) -> Float:
-    """(V, 3) area-weighted unit normals."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    n = np.repeat(np.cross(b - a, c - a), 3, axis=0)
-    corner = faces.ravel()
-    out = np.column_stack([np.bincount(corner, n[:, x], len(vertices)) for x in range(3)])
-    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
 
 
 def _start(points: Float, mean: Float, center: Float, focal: float) -> tuple[Float, Float]:

@@ -43,6 +43,8 @@ COMMANDS = [
     "experiment report",
     "experiment run",
     "experiment run real-faces",
+    "model",
+    "gallery",
     "dataset",
     "dataset check",
     "dataset replay",

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from synth.affect import BASIC_EXPRESSIONS, EXPRESSIONS
+from synth.archives import npz_bytes, write_npz
 from synth.errors import AssetError, ShapeError, TargetError
 from synth.expressions.antagonists import antagonise
 from synth.expressions.arkit import NAMES, OPPOSITES, index_of, mirror_order
 from synth.expressions.build import _basic_expressions, build_gallery, draw_va
 from synth.expressions.clusters import class_statistics, ward_classes, within_class_components
 from synth.expressions.prior import load_prior, mean_field, shares
-from synth.expressions.storage import load_gallery, npz_bytes, write_npz
+from synth.expressions.storage import load_gallery
 from synth.expressions.style import TAU, draw_style
 from synth.types import VA
 

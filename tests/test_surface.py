@@ -9,7 +9,7 @@ from scipy.spatial import Delaunay
 
 from synth.camera import project, view_directions
 from synth.errors import SkipPhoto
-from synth.fitting import vertex_normals
+from synth.meshes.mesh import vertex_normals
 from synth.render.raster import rasterise
 from synth.render.surface import GRAZING, SPACING, _lattice, build_surface
 from synth.render.topology import LIPS, OUTSIDE, SKIN

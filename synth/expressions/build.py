@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.affect import BASIC_EXPRESSIONS
+from synth.archives import npz_bytes, write_npz
 from synth.expressions.arkit import NAMES, index_of, mirror_order
 from synth.expressions.clusters import class_statistics, ward_classes, within_class_components
 from synth.expressions.prior import Prior, load_prior
-from synth.expressions.storage import FORMAT, npz_bytes, write_npz
+from synth.expressions.storage import FORMAT
 from synth.expressions.style import draw_style
 
 __all__ = ["build_gallery", "draw_va", "label_guard", "main"]

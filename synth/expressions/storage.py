@@ -37,8 +37,6 @@ it is loaded.
 from __future__ import annotations
 
 import csv
-import io
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +53,7 @@ from synth.expressions.clusters import class_statistics, ward_classes, within_cl
 from synth.expressions.gallery import CEILING, BasicExpression, Gallery, Samples
 from synth.types import VA
 
-__all__ = ["FORMAT", "load_gallery", "npz_bytes", "write_npz"]
+__all__ = ["FORMAT", "load_gallery"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -63,7 +61,6 @@ FORMAT = "synth-gallery-1"
 #: For galleries that do not say: mouths open later than they move, so above 1.
 DEFAULT_EXPONENT = 1.2
 DEFAULT_BANDWIDTH = 0.06
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def load_gallery(path: str | Path) -> Gallery:
@@ -86,31 +83,6 @@ def load_gallery(path: str | Path) -> Gallery:
             f"gallery: expected a gallery (.npz or .csv) in {path}, got {reason}; restore the "
             "file, or build it with python -m synth.expressions.build"
         ) from error
-
-
-def npz_bytes(arrays: Arrays) -> bytes:
-    """A compressed ``.npz`` whose bytes depend on the arrays alone (no time stamps)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=9)
-    return buffer.getvalue()
-
-
-def write_npz(path: str | Path, arrays: Arrays) -> None:
-    """Write `npz_bytes` to a temporary name, then move it into place."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(npz_bytes(arrays))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.meshes.mesh import vertex_normals
 from synth.morphable.model import PART_NAMES, mirror_order
 
 VERSION = "1.0.0"
@@ -827,7 +828,7 @@ def contour_paths(
     if not LANDMARK_FILE.exists():
         return paths
     skin = np.flatnonzero(np.isin(parts, [SKIN, LIPS]))
-    normals = _vertex_normals(mean, faces[np.isin(parts, [SKIN, LIPS])])
+    normals = vertex_normals(mean, faces[np.isin(parts, [SKIN, LIPS])])
     for k in range(9):
         normal = landmark_bary[k] @ normals[faces[landmark_faces[k]]]
         outward = np.append(normal[:2] / np.linalg.norm(normal[:2]), 0.0)
@@ -841,16 +842,6 @@ def contour_paths(
         paths[k] = [path[0]] * (CONTOUR_LENGTH - len(path)) + path
         paths[16 - k] = mirror[paths[k]]
     return paths
-
-
-def _vertex_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Unit normals, area-weighted."""
-    corners = vertices[faces]
-    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices)
-    for c in range(3):
-        np.add.at(normals, faces[:, c], area)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _trace(

@@ -1,0 +1,17 @@
+"""``synth gallery``."""
+
+from __future__ import annotations
+
+import click
+
+from synth.cli.lazy import TableGroup
+
+__all__ = ["gallery"]
+
+#: Command -> its module.
+COMMANDS: dict[str, str] = {}
+
+
+@click.group(cls=TableGroup, table=COMMANDS)
+def gallery() -> None:
+    """Expression galleries of your own: check annotations, build."""

@@ -1,0 +1,17 @@
+"""``synth model``."""
+
+from __future__ import annotations
+
+import click
+
+from synth.cli.lazy import TableGroup
+
+__all__ = ["model"]
+
+#: Command -> its module.
+COMMANDS: dict[str, str] = {}
+
+
+@click.group(cls=TableGroup, table=COMMANDS)
+def model() -> None:
+    """Morphable models of your own: import, register meshes, build."""

@@ -1,0 +1,1 @@
+"""Models, textures and galleries from your own data: what the commands run."""
