@@ -112,7 +112,7 @@ def _json(path: Path) -> Any:
     if isinstance(found, dict) and isinstance(found.get("groups"), list):  # menpo's first version
         return _numbers([row["point"] for row in found["groups"][0]["landmarks"]])
     while isinstance(found, dict):
-        key = next((k for k in ("landmarks", "points") if k in found), None)
+        key = next((k for k in ("groups", "landmarks", "points") if k in found), None)
         found = found[key] if key else list(found.values())[0]
     return _numbers(found)
 
