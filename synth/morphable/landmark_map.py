@@ -1,0 +1,159 @@
+"""Which vertices of a mesh are the 68 iBUG landmarks: commented maps, and what they leave out.
+
+A map is text, one landmark a line: its iBUG number from 0 and the vertex, or a triangle of
+three vertices with barycentric weights; ``#`` starts a comment::
+
+    # iBUG  vertex
+    30      8156          # tip of the nose
+    36      2602 2603 2611  0.2 0.5 0.3
+
+Landmarks that a map leaves out are found by geometry: the landmark of the embedded model is
+carried over by the smooth warp that takes the known landmarks of one mean face to those of the
+other, and put on the nearest place of the surface.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth import assets
+from synth.errors import MeshError
+from synth.morphable.model import N_LANDMARKS, MorphableModel, load_model
+
+__all__ = ["as_places", "complete_places", "embedded_model", "read_landmark_map", "similarity"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int32]
+
+#: Fewer known landmarks do not tell where the others are.
+FEWEST = 6
+
+
+@cache
+def embedded_model() -> MorphableModel:
+    """The model of the package, whose landmarks and axes the others follow."""
+    return load_model(assets.path("anny_face"))
+
+
+def read_landmark_map(text: str, name: str = "landmark map") -> Int:
+    """(68,) vertex of each iBUG-68 landmark, -1 for those that the map leaves out.
+
+    Parameters
+    ----------
+    text : str
+        Lines ``landmark vertex``, both from 0; ``#`` starts a comment.
+    name : str
+        For the message of an error.
+
+    Raises
+    ------
+    MeshError
+        If a line is not that, or names a landmark twice.
+    """
+    found = np.full(N_LANDMARKS, -1, np.int32)
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        try:
+            landmark, vertex = (int(word) for word in words)
+        except ValueError:
+            landmark = vertex = -1
+        if not (0 <= landmark < N_LANDMARKS and vertex >= 0) or found[landmark] >= 0:
+            raise MeshError(
+                f"{name}, line {number}: expected a landmark 0 to 67, once, and its vertex, "
+                f"got {line.strip()!r}; correct it"
+            )
+        found[landmark] = vertex
+    return found
+
+
+def as_places(ids: NDArray[np.integer], faces: Int) -> tuple[Int, Float]:
+    """Triangles (68,) and weights (68, 3) of landmarks given as vertices (68,).
+
+    A landmark with vertex -1 gets triangle -1.
+
+    Raises
+    ------
+    MeshError
+        If a vertex is not one of the mesh's triangles.
+    """
+    ids = np.asarray(ids)
+    if ids.shape != (N_LANDMARKS,):
+        raise MeshError(f"landmarks: expected {N_LANDMARKS} vertices, got shape {ids.shape}")
+    order = np.argsort(faces.ravel(), kind="stable")
+    corners = faces.ravel()[order]
+    at = np.searchsorted(corners, ids)
+    there = (at < len(corners)) & (corners[np.minimum(at, len(corners) - 1)] == ids)
+    missing = np.flatnonzero((ids >= 0) & ~there)
+    if len(missing):
+        k = int(missing[0])
+        raise MeshError(
+            f"landmarks: expected vertices of the mesh's triangles, got {int(ids[k])} for "
+            f"landmark {k}; give the map that belongs to this topology (--landmarks)"
+        )
+    corner = order[np.minimum(at, len(corners) - 1)]
+    places = np.where(ids >= 0, corner // 3, -1).astype(np.int32)
+    bary = np.zeros((N_LANDMARKS, 3))
+    bary[np.arange(N_LANDMARKS), corner % 3] = 1.0
+    return places, bary
+
+
+def complete_places(
+    mean: Float, faces: Int, places: Int, bary: Float
+) -> tuple[Int, Float, list[int]]:
+    """The same landmarks with the missing ones (triangle -1) found by geometry.
+
+    Returns
+    -------
+    places : (68,) int32
+    bary : (68, 3) float64
+    found : list of int
+        Landmarks that were found by geometry, empty if the map was complete.
+
+    Raises
+    ------
+    MeshError
+        If fewer than `FEWEST` landmarks are known.
+    """
+    known = places >= 0
+    found = np.flatnonzero(~known).tolist()
+    if not found:
+        return places, bary, found
+    if known.sum() < FEWEST:
+        raise MeshError(
+            f"landmarks: expected at least {FEWEST} known ones, got {int(known.sum())}; "
+            "give a map of this topology (--landmarks)"
+        )
+    from scipy.interpolate import RBFInterpolator
+
+    from synth.meshes.nearest import Surface
+
+    model = embedded_model()
+    reference = model.landmarks(model.mean)
+    here = np.einsum("lc,lcx->lx", bary[known], mean[faces[places[known]]])
+    scale, rotation, shift = similarity(reference[known], here)
+    moved = scale * reference @ rotation.T + shift
+    # The residual fades to its mean away from the known points: no wild extrapolation.
+    warp = RBFInterpolator(moved[known], here - moved[known], kernel="linear", degree=0)
+    near = Surface(mean, faces).nearest(moved[found] + warp(moved[found]))
+    places, bary = places.copy(), bary.copy()
+    places[found], bary[found] = near.face, near.bary
+    return places, bary, found
+
+
+def similarity(source: Float, target: Float) -> tuple[float, Float, Float]:
+    """Scale, rotation (3, 3) and shift (3,) that take points (n, 3) nearest to others.
+
+    Umeyama, "Least-squares estimation of transformation parameters between two point
+    patterns", PAMI 1991: ``target ~ scale * source @ rotation.T + shift``.
+    """
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(b.T @ a)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    scale = float((s * sign).sum() / (a**2).sum())
+    return scale, rotation, target.mean(0) - scale * rotation @ source.mean(0)
