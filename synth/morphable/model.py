@@ -28,12 +28,15 @@ from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synth.errors import AssetError, ShapeError
+
+if TYPE_CHECKING:
+    from synth.morphable.carrier import Carrier
 
 PART_NAMES = (
     "skin",
@@ -109,6 +112,8 @@ class MorphableModel:
         Digest of the file the model was read from, "" if there is none.
     meta : mapping
         Licence, sources and build parameters.
+    carrier : Carrier or None
+        How the embedded model's mesh lies on this one; made when it is needed if absent.
     """
 
     name: str
@@ -128,6 +133,7 @@ class MorphableModel:
     contour: NDArray[np.int32]
     sha256: str = ""
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    carrier: Carrier | None = None
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -371,7 +377,16 @@ def load_model(path: str | PathLike[str]) -> MorphableModel:
         contour=arrays["contour"].astype(np.int32),
         sha256=hashlib.sha256(raw).hexdigest(),
         meta=MappingProxyType(meta),
+        carrier=_carrier(arrays),
     )
+
+
+def _carrier(arrays: Mapping[str, NDArray[Any]]) -> Carrier | None:
+    if not any(key.startswith("carrier_") for key in arrays):
+        return None
+    from synth.morphable.carrier import read_carrier
+
+    return read_carrier(arrays)
 
 
 def mirror_order(names: tuple[str, ...]) -> NDArray[np.intp]:

@@ -1,0 +1,170 @@
+"""What of a rig is covered by another mesh, and how the rest follows.
+
+The uncovered skin and the mouth and sockets that hang on it continue the motion of the
+covered skin smoothly; teeth, tongue and eyeballs, which hang on nothing, follow the
+similarity that fits the motion of the skin around them best. Both are linear, so that
+together they are one sparse matrix.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from synth.morphable.model import MorphableModel
+
+__all__ = ["RIGID", "anchors", "extension", "laplacian", "outer_skin", "similarity", "skin_faces"]
+
+Float = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+#: Parts that keep their shape.
+RIGID = ("upper_teeth", "lower_teeth", "tongue", "left_eye", "right_eye")
+#: How much the uncovered skin resists stretching beside bending (1 / edges squared): far from
+#: what is covered it moves as its neighbours do rather than on along their slope.
+STRETCH = 0.02
+#: Rows of vertices at lips and lids that lie inside: not to be looked for on a scan.
+HIDDEN_ROWS = 2
+
+
+def vertices_of(model: MorphableModel, *names: str) -> Index:
+    """Vertices of the parts with these names."""
+    rows = [k for k, name in enumerate(model.part_names) if name in names]
+    return np.unique(model.faces[np.isin(model.parts, rows)]).astype(np.int64)
+
+
+def skin_faces(model: MorphableModel) -> Index:
+    """Triangles that may carry skin: skin or lips by name, and hanging together with landmarks."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rows = [k for k, name in enumerate(model.part_names) if name in ("skin", "lips")]
+    named = np.isin(model.parts, rows)
+    faces = model.faces[named].astype(np.int64)
+    edges = np.concatenate((faces[:, :2], faces[:, 1:]))
+    graph = coo_matrix((np.ones(len(edges)), edges.T), (model.n_vertices,) * 2)
+    piece = connected_components(graph, directed=False)[1]
+    held = np.unique(piece[model.faces[model.landmark_faces, 0]])
+    return np.flatnonzero(named & np.isin(piece[model.faces[:, 0]], held))
+
+
+def outer_skin(rig: MorphableModel) -> NDArray[np.bool_]:
+    """(V,) skin and lips that can be seen: without the rows next to the mouth and the sockets."""
+    outer = np.zeros(rig.n_vertices, bool)
+    outer[vertices_of(rig, "skin", "lips")] = True
+    inside = vertices_of(rig, "mouth_cavity", "eye_socket")
+    for _ in range(HIDDEN_ROWS):
+        outer[inside] = False
+        inside = np.unique(rig.faces[np.isin(rig.faces, inside).any(1)])
+    return outer
+
+
+def laplacian(model: MorphableModel) -> csr_matrix:
+    """(V, V) differences from the mean of the neighbours on the mesh."""
+    from scipy.sparse import coo_matrix, diags
+
+    faces = model.faces.astype(np.int64)
+    pairs = np.concatenate((faces[:, :2], faces[:, 1:], faces[:, [2, 0]]))
+    length = np.linalg.norm(model.mean[pairs[:, 0]] - model.mean[pairs[:, 1]], axis=1)
+    weight = 1 / np.maximum(length, 0.2)
+    graph = coo_matrix((weight, pairs.T), (model.n_vertices,) * 2).tocsr()
+    graph = graph + graph.T
+    degree = np.asarray(graph.sum(1)).ravel()
+    return (diags(np.ones(len(degree))) - diags(1 / np.maximum(degree, 1e-12)) @ graph).tocsr()
+
+
+def similarity(
+    source: Float, target: Float, weight: Float | None = None
+) -> tuple[float, Float, Float]:
+    """Scale, rotation and shift that bring `source` (n, 3) to `target` best (Umeyama 1991)."""
+    w = np.ones(len(source)) if weight is None else weight
+    w = w / w.sum()
+    a, b = w @ source, w @ target
+    u, s, vt = np.linalg.svd(((target - b) * w[:, None]).T @ (source - a))
+    d = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    turn = (u * d) @ vt
+    scale = float((s * d).sum() / (w @ ((source - a) ** 2).sum(1)))
+    return scale, turn, b - scale * turn @ a
+
+
+def anchors(rig: MorphableModel, part: str) -> Index:
+    """Skin around a rigid part, which it follows: the lids of an eye, the lips, the chin."""
+    skin = vertices_of(rig, "skin", "lips")
+    points = rig.landmarks(rig.mean)
+    if part.endswith("eye"):
+        around = points[42:48] if part == "left_eye" else points[36:42]
+        reach = 9.0
+    elif part == "upper_teeth":
+        around, reach = np.concatenate((points[48:55], points[60:65], points[31:36])), 7.0
+    else:
+        around, reach = np.concatenate((points[54:61], points[64:68], points[48:49])), 9.0
+    near = np.linalg.norm(rig.mean[skin, None] - around, axis=2).min(1) < reach
+    return skin[near]
+
+
+def extension(rig: MorphableModel, placed: Float, covered: Index) -> csr_matrix:
+    """(V, V) sparse matrix that carries offsets of the `covered` vertices to all.
+
+    Rows of covered vertices are those of the identity; columns of others are empty.
+
+    Parameters
+    ----------
+    rig : MorphableModel
+    placed : (V, 3) float64
+        Where its vertices are.
+    covered : (n,) int
+    """
+    from scipy.sparse import coo_matrix, csr_matrix, vstack
+
+    rigid = np.zeros(rig.n_vertices, bool)
+    rigid[vertices_of(rig, *RIGID)] = True
+    free = ~rigid
+    free[covered] = False
+    smooth = _smooth_rows(rig, np.flatnonzero(free), covered)
+    hold = csr_matrix((np.ones(len(covered)), (covered, covered)), (rig.n_vertices,) * 2)
+    skin = (hold + smooth).tocsr()
+    rows = [skin]
+    for part in RIGID:
+        inside, around = vertices_of(rig, part), anchors(rig, part)
+        follow = _similar_rows(placed[inside], placed[around])
+        r, c = np.repeat(inside, len(around)), np.tile(around, len(inside))
+        on = coo_matrix((follow.ravel(), (r, c)), (rig.n_vertices,) * 2).tocsr()
+        rows.append(on @ skin)
+    total = rows[0]
+    for more in rows[1:]:
+        total = total + more
+    return total.tocsr()
+
+
+def _smooth_rows(rig: MorphableModel, free: Index, covered: Index) -> csr_matrix:
+    """Rows of the free vertices: least bending, and a little least stretching."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.linalg import splu
+
+    if not len(free):
+        return coo_matrix((rig.n_vertices,) * 2).tocsr()
+    lap = laplacian(rig)
+    energy = (lap.T @ lap + STRETCH * (lap + lap.T) / 2).tocsr()
+    inner, across = energy[free][:, free], energy[free][:, covered]
+    used = np.flatnonzero(np.diff(across.tocsc().indptr))
+    solved = -splu(inner.tocsc()).solve(across[:, used].toarray())
+    solved[np.abs(solved) < 1e-5] = 0
+    # a shift of all that is covered shifts all
+    solved /= np.maximum(solved.sum(1, keepdims=True), 1e-3)
+    r, c = np.nonzero(solved)
+    return coo_matrix((solved[r, c], (free[r], covered[used[c]])), (rig.n_vertices,) * 2).tocsr()
+
+
+def _similar_rows(inside: Float, around: Float) -> Float:
+    """(m, n) placeholder of a linear map that is the same for x, y and z: shift and scale."""
+    middle = around.mean(0)
+    spread = around - middle
+    # least squares of an affine map, damped: a ring of anchors says little across itself
+    gram = spread.T @ spread
+    gram += 0.1 * np.trace(gram) / 3 * np.eye(3)
+    return np.asarray(1 / len(around) + (inside - middle) @ np.linalg.solve(gram, spread.T))
