@@ -37,7 +37,7 @@ class ScanSettings:
     noise : float
         Standard deviation of every vertex along its normal.
     landmark_noise : float
-        Standard deviation of each coordinate of the landmarks.
+        Root mean square distance of the landmarks from where they should be.
     jitter : float
         How far vertices slide on the surface, as a share of the way to a neighbour, 0 to 0.4.
     radius : (float, float)
@@ -97,15 +97,16 @@ def raw_scan(
     v = v + vertex_normals(v, f) * rng.normal(0, settings.noise, (len(v), 1))
     order = rng.permutation(len(v))
     place = np.argsort(order).astype(np.int32)
-    points = marks + rng.normal(0, settings.landmark_noise, marks.shape)
+    points = marks + rng.normal(0, settings.landmark_noise / np.sqrt(3), marks.shape)
     return Mesh(v[order], place[f][rng.permutation(len(f))]), points
 
 
 def _edges(f: Faces) -> tuple[Faces, NDArray[np.intp]]:
     """The edges (E, 2) of the triangles, and (F, 3) which edge goes from corner k to k + 1."""
-    pairs = np.sort(np.stack([f, np.roll(f, -1, 1)], 2).reshape(-1, 2), 1)
-    edges, inverse = np.unique(pairs, axis=0, return_inverse=True)
-    return edges, inverse.reshape(-1, 3)
+    pairs = np.sort(np.stack([f, np.roll(f, -1, 1)], 2).reshape(-1, 2), 1).astype(np.int64)
+    size = int(f.max()) + 1
+    codes, inverse = np.unique(pairs[:, 0] * size + pairs[:, 1], return_inverse=True)
+    return np.column_stack(np.divmod(codes, size)).astype(np.int32), inverse.reshape(-1, 3)
 
 
 def _split(v: Float, f: Faces, spacing: float, rng: np.random.Generator) -> tuple[Float, Faces]:
