@@ -60,6 +60,21 @@ def test_take_and_read(kind, request):
     np.testing.assert_array_equal(np.concatenate([b for _, b in blocks]), whole)
 
 
+def test_columns_and_stacked(folder, stack, tmp_path):
+    meshes = open_collection(stack).take([4, 0, 5])
+    whole = meshes.read(slice(None))
+    np.testing.assert_array_equal(meshes.columns(slice(1, 3)), whole[:, 1:3])
+    np.testing.assert_array_equal(meshes.columns(slice(3, 9)), whole[:, 3:])
+    files = open_collection(folder)
+    with pytest.raises(MeshError, match="expected a stack"):
+        files.columns(slice(0, 1))
+    made = files.take([3, 1]).stacked(tmp_path / "made.npy")
+    assert made.names == (files.names[3], files.names[1])
+    np.testing.assert_array_equal(made.read(slice(None)), files.read([3, 1]))
+    np.testing.assert_array_equal(made.columns(slice(0, 2)), files.read([3, 1])[:, :2])
+    assert meshes.stacked(tmp_path / "other.npy") is meshes
+
+
 def test_stack_with_table_and_faces(stack, meshes):
     assert open_collection(stack).names[1] == "000001" and open_collection(stack).faces is None
     with open(stack.with_suffix(".csv"), "w", newline="") as file:

@@ -93,6 +93,39 @@ class MeshCollection:
             place = slice(start, min(start + max(1, count), len(self)))
             yield place, self.read(place)
 
+    def columns(self, part: slice) -> NDArray[np.float32]:
+        """(N, v, 3) float32: some vertices of all meshes, for passes over vertices.
+
+        Only for stacks (see `stacked`): of a folder every file would be read each time. The
+        numbers are not checked; a pass with `read` does.
+        """
+        if self.files:
+            raise MeshError(f"{self.source}: expected a stack, got a folder; make one of it")
+        _, dtype, offset = _header(self.source)
+        first, last, _ = part.indices(self.n_vertices)
+        out = np.empty((len(self), last - first, 3), dtype)
+        row, start = self.n_vertices * 3 * dtype.itemsize, offset + first * 3 * dtype.itemsize
+        with open(self.source, "rb", buffering=0) as file:
+            for i, number in enumerate(self.rows):
+                if os.preadv(file.fileno(), [out[i].data], start + int(number) * row) != (
+                    out[i].nbytes
+                ):
+                    raise MeshError(f"{self.source}: expected {len(self)} meshes, got fewer")
+        return out.astype(np.float32, copy=False)
+
+    def stacked(self, path: Path) -> MeshCollection:
+        """The same meshes as a stack, which is written to `path`; a stack stays what it is."""
+        if not self.files:
+            return self
+        out = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.float32, shape=(len(self), self.n_vertices, 3)
+        )
+        for place, vertices in self.blocks(64):
+            out[place] = vertices
+        out.flush()
+        del out
+        return replace(self, source=path, files=(), rows=np.arange(len(self)))
+
     def _from_files(self, chosen: NDArray[np.integer]) -> NDArray[np.float32]:
         out = np.empty((len(chosen), self.n_vertices, 3), np.float32)
         for place, i in enumerate(chosen):

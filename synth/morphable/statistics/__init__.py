@@ -1,0 +1,1 @@
+"""Statistics of many meshes in correspondence: alignment, principal components, curves."""
