@@ -60,9 +60,7 @@ def draw_photos(options: dict[str, Any]) -> int:
 def draw_gallery(options: dict[str, Any]) -> None:
     """The sheet of the gallery asked for."""
     import synth
-    from synth import assets
-    from synth.expressions.storage import load_gallery
-    from synth.morphable.model import load_model
+    from synth.parts import Parts
     from synth.preview import gallery_sheet, picture_file, refuse_taken, write_sheet
 
     if options["gallery"] is None:
@@ -77,8 +75,8 @@ def draw_gallery(options: dict[str, Any]) -> None:
         raise UsageError(f"face-size: expected 32 to 512 pixels, got {side}")
     file = picture_file(options["output"] or Path("gallery.png"))
     refuse_taken([file], options["overwrite"])
-    gallery = load_gallery(Path(own) if own else assets.path("va_gallery"))
-    model = load_model(options["model"] or assets.path("anny_face"))
+    parts = Parts(model=options["model"], gallery=own or None)
+    gallery, model = parts.expressions, parts.morphable
     words = f"expression gallery \N{MIDDLE DOT} synth {synth.__version__}"
     name = Path(own).name if own else "embedded gallery"
     write_sheet(file, gallery_sheet(gallery, model, name, words, side))

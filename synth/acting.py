@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from synth.affect import EXPRESSIONS
 from synth.camera import project, turned
 from synth.expressions.action_units import action_weights
+from synth.expressions.arkit import NAMES
 from synth.expressions.gallery import Expression, Gallery, Lookup
 from synth.expressions.variation import Variation
 from synth.motion import Motion, draw_motion, smoothness, with_motion
@@ -93,8 +94,8 @@ def draw_variation(gallery: Gallery, target: Target, seed: int) -> Variation | N
 def express(gallery: Gallery, target: Target, seed: int, lookup: Lookup = "smooth") -> Expression:
     """The face of a target: of the VA class, of the basic expression or of the actions."""
     if target.actions:
-        weights = action_weights(target.actions)
-        va = gallery.read_va(weights)
+        weights = gallery.complete(action_weights(target.actions))
+        va = gallery.read_va(weights[: len(NAMES)])
         index = gallery.class_of(va)
         return Expression(weights, va, index, VA(*gallery.class_va[index]), "actions")
     variation = draw_variation(gallery, target, seed)

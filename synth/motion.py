@@ -152,7 +152,7 @@ def _head(times: Float, rng: np.random.Generator) -> Float:
 
 
 def with_motion(weights: Float, motion: Motion) -> Float:
-    """(F, 52) weights with the lids and the gaze of `motion`; the head is the renderer's.
+    """(F, E) weights with the lids and the gaze of `motion`; the head is the renderer's.
 
     A blink takes the lid the rest of the way to shut, and the eye is neither wide nor
     squinting where it is shut. Gaze first undoes the opposite look, then adds its own.
@@ -160,15 +160,15 @@ def with_motion(weights: Float, motion: Motion) -> Float:
 
     Parameters
     ----------
-    weights : (F, 52) float64
-        In the order of `synth.expressions.arkit.NAMES`.
+    weights : (F, E) float64
+        In the order of `synth.expressions.arkit.NAMES`, then others, which stay.
 
     Raises
     ------
     ShapeError
         If there are not as many weights as frames.
     """
-    if weights.shape != (len(motion), 52):
+    if weights.ndim != 2 or len(weights) != len(motion) or weights.shape[1] < 52:
         raise ShapeError(f"weights: expected ({len(motion)}, 52), got {weights.shape}")
     result = weights.astype(np.float64, copy=True)
     for column in stem_columns("eyeBlink"):

@@ -1,22 +1,30 @@
-"""What a generator loads, once: model, gallery, detector."""
+"""What a generator loads, once: model, gallery, detector.
+
+A model of the user's is dressed: its people on the embedded model's mesh, which alone has
+what the renderer draws beside skin (`synth.morphable.carrier`). A gallery's own blendshapes
+join those of the model, so that whatever follows finds them by name.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.errors import UsageError
+from synth.errors import AssetError, UsageError
 from synth.expressions.gallery import Gallery
 from synth.expressions.storage import load_gallery
 from synth.landmarks import DetectorOwner
+from synth.morphable.landmark_map import embedded_model
 from synth.morphable.model import MorphableModel, load_model
+from synth.morphable.native import topology_digest
 from synth.settings import Settings
 from synth.translation import Translator, TranslatorOptions, get_translator
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "with_own"]
 
 
 class Parts(Settings, DetectorOwner):
@@ -24,8 +32,17 @@ class Parts(Settings, DetectorOwner):
 
     @cached_property
     def morphable(self) -> MorphableModel:
-        """The 3D morphable model."""
-        return load_model(self.model_path)
+        """The 3D morphable model, on the mesh that is drawn, with the gallery's blendshapes."""
+        model = load_model(self.model_path)
+        if self.model:
+            model = self._dressed(model)
+        return with_own(model, self.expressions, str(self.gallery))
+
+    def _dressed(self, native: MorphableModel) -> MorphableModel:
+        from synth.morphable.carrier import dressed, is_dressed
+
+        rig = embedded_model()
+        return native if is_dressed(native, rig) else dressed(native, rig, native.carrier)
 
     @cached_property
     def expressions(self) -> Gallery:
@@ -56,3 +73,29 @@ class Parts(Settings, DetectorOwner):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}  # load afresh
+
+
+def with_own(model: MorphableModel, gallery: Gallery, where: str = "gallery") -> MorphableModel:
+    """The model with the gallery's own blendshapes after its own; itself if there are none.
+
+    They are displacements in millimetres and taken as they are: a gallery is meant for the
+    model that it was built with.
+
+    Raises
+    ------
+    AssetError
+        If they are not on the mesh of the model.
+    """
+    shapes = gallery.own_blendshapes
+    if not len(shapes):
+        return model
+    if gallery.own_topology != topology_digest(model.faces) or shapes.shape[1] != model.n_vertices:
+        raise AssetError(
+            f"{where}: expected own blendshapes on the mesh of {model.n_vertices} vertices that "
+            f"is drawn, got {shapes.shape[1]} vertices of another; build the gallery again"
+        )
+    return replace(
+        model,
+        blendshapes=np.concatenate((model.blendshapes, shapes)),
+        blendshape_names=model.blendshape_names + gallery.own_names,
+    )

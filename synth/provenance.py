@@ -37,7 +37,8 @@ def make_record(
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 0, 0)
     found, moment, edited = done.expression, target.moment, drawn.edited or {}
-    weights = zip(NAMES, done.weights, strict=True)
+    own = tuple(name for name in rig.model.blendshape_names if name not in NAMES)
+    weights = zip(NAMES + own, done.weights, strict=True)
     return Record(
         file_name="",
         source=rig.image.name,
@@ -105,7 +106,7 @@ def _action_units(target: Target, done: Act) -> dict[str, float]:
     """As asked for where only units were asked for, otherwise read from the face."""
     if target.actions and all(name[-1].isdigit() for name, _ in target.actions):
         return dict(target.actions)
-    return read_action_units(done.weights)
+    return read_action_units(done.weights[: len(NAMES)])
 
 
 def _notes(settings: Settings, rig: FaceRig) -> tuple[str, ...]:

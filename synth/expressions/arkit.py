@@ -55,9 +55,13 @@ _MIRROR = np.array([_INDEX[_partner(name)] for name in NAMES])
 _MIRROR.flags.writeable = False
 
 
-def mirror_order() -> NDArray[np.int64]:
-    """(52,) permutation: ``weights[mirror_order()]`` are those of the mirrored face."""
-    return _MIRROR
+def mirror_order(count: int = 52) -> NDArray[np.int64]:
+    """(count,) permutation: ``weights[mirror_order()]`` are those of the mirrored face.
+
+    What follows the 52 (a gallery's own blendshapes) keeps its place: nothing is known of its
+    mirror image.
+    """
+    return _MIRROR if count == len(NAMES) else np.r_[_MIRROR, np.arange(len(NAMES), count)]
 
 
 #: Pairs of blendshapes that undo each other (positions in `NAMES`).

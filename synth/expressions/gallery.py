@@ -51,25 +51,29 @@ class Gallery:
 
     Attributes
     ----------
-    names : tuple of 52 str
-        Blendshape names, ARKit's; the order of all weights.
+    names : tuple of E str
+        Blendshape names: the 52 of ARKit, then the gallery's own; the order of all weights.
     class_va : (K, 2) float64
         Class centres; row 0 is (0, 0), the neutral class.
-    class_weights, class_sd : (K, 52) float64
-        Mean face and spread of each class.
+    class_weights, class_sd : (K, E) float64
+        Mean face and spread of each class; own blendshapes have weights of either sign.
     class_count : (K,) int64
-    exponent : (52,) float64
+    exponent : (E,) float64
         Growth of each weight along a ray, at least 1 so that the field is
         smooth at neutral.
-    limit : (52,) float64
-        Largest weight the smooth lookup gives.
+    limit : (E,) float64
+        Largest weight the smooth lookup gives; of either sign for own blendshapes.
     bandwidth : float
         Standard deviation of the smoothing kernel, in units of VA.
-    components : (P, 52) float64
+    components : (P, E) float64
         Directions in which people of one class differ.
     component_sd : (K, P) float64
     expressions : mapping of str to BasicExpression
     samples : Samples or None
+    own_blendshapes : (E - 52, V, 3) float32
+        The gallery's own, mm per unit weight on the mesh that the renderer draws.
+    own_topology : str
+        Digest of that mesh's triangles, "" without own blendshapes.
     """
 
     names: tuple[str, ...]
@@ -84,19 +88,45 @@ class Gallery:
     component_sd: Float
     expressions: Mapping[str, BasicExpression] = field(default_factory=lambda: MappingProxyType({}))
     samples: Samples | None = None
+    own_blendshapes: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((0, 0, 3), np.float32)
+    )
+    own_topology: str = ""
+    _low: Float = field(init=False, repr=False, compare=False)
+    _high: Float = field(init=False, repr=False, compare=False)
     _power: Float = field(init=False, repr=False, compare=False)
     _numerator: Float = field(init=False, repr=False, compare=False)
     _denominator: Float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.names != NAMES:
+        own = self.own_names
+        if self.names[: len(NAMES)] != NAMES or len(set(self.names)) != len(self.names):
             raise ShapeError("names: expected the 52 ARKit names in gallery order; reorder them")
+        if len(self.own_blendshapes) != len(own):
+            raise ShapeError(
+                f"own_blendshapes: expected one for each of {len(own)} own names, got "
+                f"{len(self.own_blendshapes)}; store them together"
+            )
+        free = np.arange(len(self.names)) >= len(NAMES)
+        object.__setattr__(self, "_low", np.where(free, -np.inf, 0.0))
+        object.__setattr__(self, "_high", np.where(free, np.inf, CEILING))
         radius = np.hypot(self.class_va[1:, 0], self.class_va[1:, 1])[:, None]
         power = radius**self.exponent
         size = self.class_count[1:, None]
         object.__setattr__(self, "_power", power)
         object.__setattr__(self, "_numerator", size * power * self.class_weights[1:])
         object.__setattr__(self, "_denominator", size * power**2)
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of the gallery's own blendshapes, which follow ARKit's."""
+        return self.names[len(NAMES) :]
+
+    def complete(self, weights: ArrayLike) -> Float:
+        """(..., E) weights of ARKit's 52, the gallery's own blendshapes at rest."""
+        given = np.asarray(weights, np.float64)
+        rest = np.zeros((*given.shape[:-1], len(self.names) - given.shape[-1]))
+        return np.concatenate((given, rest), axis=-1)
 
     def lookup(
         self, va: VA, method: Lookup = "smooth", variation: Variation | None = None
@@ -118,7 +148,7 @@ class Gallery:
         if method == "smooth":
             weights = self.smooth_weights([va.valence, va.arousal], variation)
         elif variation is None or index == 0:
-            weights = np.clip(self.class_weights[index], 0, CEILING)
+            weights = np.clip(self.class_weights[index], self._low, self._high)
         else:
             weights = variation.face(
                 self._styles.classes.at(variation.toward(self.class_va[index]), index)
@@ -166,7 +196,7 @@ class Gallery:
             if variation is not None:
                 ranks = variation.toward([full.valence, full.arousal])
                 full_face = variation.face(self._styles.expressions[key][2].at(ranks, 0))
-            weights = np.clip(full_face * intensity**self.exponent, 0, CEILING)
+            weights = np.clip(full_face * intensity**self.exponent, self._low, self._high)
         return Expression(weights, va, index, self._center(index), "expression", key)
 
     def class_of(self, va: VA) -> int:
@@ -175,7 +205,7 @@ class Gallery:
         return int((offset**2).sum(1).argmin())
 
     def smooth_weights(self, va: ArrayLike, variation: Variation | None = None) -> Float:
-        """(..., 52) weights of the smooth lookup at the points `va` (..., 2).
+        """(..., E) weights of the smooth lookup at the points `va` (..., 2).
 
         For paths: the same values as `lookup`, many at once. With a `variation`
         the same interpolation runs between what every class shows at the
@@ -198,7 +228,8 @@ class Gallery:
         weights = slope * radius**self.exponent
         if variation is not None:
             weights = variation.face(weights)
-        weights = np.clip(weights, 0, np.minimum(self.limit, CEILING))
+        low = np.maximum(-self.limit, self._low) + 0.0
+        weights = np.clip(weights, low, np.minimum(self.limit, self._high))
         return weights.reshape(*points.shape[:-1], len(self.names))
 
     def draw(self, seed: int, va: VA | None = None, expression: str = "") -> Variation:
@@ -233,12 +264,13 @@ class Gallery:
 
         Parameters
         ----------
-        weights : (52,) float
+        weights : (52,) or (E,) float
+            Of ARKit's 52 alone, which are then compared alone, or of all.
 
         Raises
         ------
         ShapeError
-            If `weights` is not (52,).
+            If `weights` is of another shape.
         """
         return self._reader.read(weights)
 

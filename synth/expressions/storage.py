@@ -8,7 +8,7 @@ A gallery file is an ``.npz`` (no pickles) with
 array                  shape           content
 =====================  ==============  ====================================================
 ``format``             ()              the string ``synth-gallery-1``
-``names``              (52,)           ARKit blendshape names, in any order
+``names``              (E,)            the 52 ARKit blendshape names, in any order; own ones after
 ``class_va``           (K, 2)          class centres; row 0 is (0, 0)
 ``class_weights``      (K, 52)         mean face of each class, 0 to 1.1; row 0 is all zero
 ``class_count``        (K,)            samples per class, at least 1
@@ -27,7 +27,14 @@ array                  shape           content
 ``sample_va``          (N, 2)          with it
 ``sample_class``       (N,)            with it
 ``sample_style``       (N,)            with it
+``own_blendshapes``    (E - 52, V, 3)  mm per unit weight of the own names, see below
+``own_topology``       ()              with it: digest of the mesh they are on
 =====================  ==============  ====================================================
+
+A gallery may bring blendshapes of its own beside the 52 of ARKit: displacements of the mesh
+that the renderer draws, that of the embedded model. All that is 52 wide in the table is then
+E wide; weights of own blendshapes have either sign and no ceiling, their ``limit`` (default:
+none) holds for both signs. Such a gallery stores no samples: its classes have mean faces only.
 
 A CSV file has the columns ``valence``, ``arousal`` and the 52 blendshape names
 (0 to 1), one annotated sample a line; it is clustered with Ward's method when
@@ -88,39 +95,82 @@ def load_gallery(path: str | Path) -> Gallery:
 def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
     if str(data["format"]) != FORMAT:
         raise ValueError(f"format {data['format']}, expected {FORMAT}")
-    order = _order([str(name) for name in data["names"]])
+    names = [str(name) for name in data["names"]]
+    order, own = _order(names, "own_blendshapes" in data)
+    wide = len(order)
     classes = len(data["class_va"])
     va = _numbers(data, "class_va", (classes, 2), -1, 1)
-    weights = _numbers(data, "class_weights", (classes, 52), 0, CEILING)[:, order]
+    weights = _weights(data, "class_weights", (classes, wide), order)
     if classes < 2 or va[0].any() or weights[0].any():
         raise ValueError("class 0 that is not the zero face at (0, 0), or no other class")
     if not np.any(va[1:], axis=1).all() or np.hypot(va[:, 0], va[:, 1]).max() > 1 + 1e-6:
         raise ValueError("class centres at neutral or outside the unit disc")
     count = _numbers(data, "class_count", (classes,), 1, np.inf).astype(np.int64)
     parts = len(data["components"]) if "components" in data else 0
-    no_components = {"components": np.zeros((0, 52)), "component_sd": np.zeros((classes, 0))}
+    no_components = {"components": np.zeros((0, wide)), "component_sd": np.zeros((classes, 0))}
     data = {
-        "class_sd": np.zeros((classes, 52)),
-        "radial_exponent": np.full(52, DEFAULT_EXPONENT),
-        "limit": np.ones(52),
+        "class_sd": np.zeros((classes, wide)),
+        "radial_exponent": np.full(wide, DEFAULT_EXPONENT),
         "bandwidth": np.array(DEFAULT_BANDWIDTH),
         **no_components,
         **data,
     }
     return Gallery(
-        names=NAMES,
+        names=NAMES + own,
         class_va=va,
         class_weights=weights,
-        class_sd=_numbers(data, "class_sd", (classes, 52), 0, np.inf)[:, order],
+        class_sd=_numbers(data, "class_sd", (classes, wide), 0, np.inf)[:, order],
         class_count=count,
-        exponent=_numbers(data, "radial_exponent", (52,), 1, 10)[order],
-        limit=_numbers(data, "limit", (52,), 0, np.inf)[order],
+        exponent=_numbers(data, "radial_exponent", (wide,), 1, 10)[order],
+        limit=_limits(data, order),
         bandwidth=float(_numbers(data, "bandwidth", (), 1e-3, 2)),
-        components=_numbers(data, "components", (parts, 52))[:, order],
+        components=_numbers(data, "components", (parts, wide))[:, order],
         component_sd=_numbers(data, "component_sd", (classes, parts), 0, np.inf),
         expressions=_expressions(data, order),
         samples=_samples(data, order, classes),
+        own_blendshapes=_own_blendshapes(data, len(own)),
+        own_topology=_own_topology(data),
     )
+
+
+def _own_blendshapes(data: Arrays, count: int) -> NDArray[np.float32]:
+    if not count:
+        return np.zeros((0, 0, 3), np.float32)
+    shapes = np.asarray(data["own_blendshapes"])
+    if shapes.ndim != 3 or shapes.shape[::2] != (count, 3) or shapes.dtype.kind != "f":
+        raise ValueError(
+            f"own_blendshapes {shapes.dtype} {shapes.shape}, expected floats ({count}, V, 3)"
+        )
+    if not np.isfinite(shapes).all():
+        raise ValueError("own_blendshapes with values that are not finite")
+    if "sample_weights" in data or "expression_samples" in data:
+        raise ValueError("samples beside own blendshapes, which have mean faces only")
+    return np.ascontiguousarray(shapes, np.float32)
+
+
+def _own_topology(data: Arrays) -> str:
+    if "own_blendshapes" not in data:
+        return ""
+    return str(data["own_topology"])
+
+
+def _weights(
+    data: dict[str, NDArray[Any]], key: str, shape: tuple[int, ...], order: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Weights in our order: those of the 52 in their range, own ones anywhere."""
+    weights = _numbers(data, key, shape)[:, order]
+    _numbers({key: weights[:, : len(NAMES)]}, key, (len(weights), len(NAMES)), 0, CEILING)
+    return weights
+
+
+def _limits(data: dict[str, NDArray[Any]], order: NDArray[np.int64]) -> NDArray[np.float64]:
+    if "limit" not in data:
+        return np.where(np.arange(len(order)) < len(NAMES), 1.0, np.inf)
+    limit = np.asarray(data["limit"], np.float64)
+    known = np.isfinite(limit) | (limit == np.inf)
+    if limit.shape == order.shape and known.all() and limit.min() >= 0:
+        return limit[order]
+    return _numbers(data, "limit", (len(order),), 0, np.inf)[order]
 
 
 def _expressions(
@@ -130,8 +180,8 @@ def _expressions(
         return MappingProxyType({})
     n = len(data["expression_names"])
     va = _numbers(data, "expression_va", (n, 2), -1, 1)
-    weights = _numbers(data, "expression_weights", (n, 52), 0, CEILING)[:, order]
-    sd = _numbers(data, "expression_sd", (n, 52), 0, np.inf)[:, order]
+    weights = _weights(data, "expression_weights", (n, len(order)), order)
+    sd = _numbers(data, "expression_sd", (n, len(order)), 0, np.inf)[:, order]
     samples: NDArray[Any] | None = data.get("expression_samples")
     if samples is not None and (samples.dtype != np.uint8 or samples.shape[::2] != (n, 52)):
         raise ValueError(f"expression_samples {samples.dtype} {samples.shape}")
@@ -163,12 +213,13 @@ def _samples(
     )
 
 
-def _order(names: list[str]) -> NDArray[np.int64]:
-    """Positions in the file of the blendshapes in our order."""
-    if sorted(names) != sorted(NAMES):
-        odd = sorted(set(names) ^ set(NAMES))
+def _order(names: list[str], with_own: bool) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Positions in the file of the blendshapes in our order, and names of its own ones."""
+    own = tuple(name for name in names if name not in NAMES) if with_own else ()
+    if sorted(names) != sorted((*NAMES, *set(own))):
+        odd = sorted((set(names) ^ set(NAMES)) - set(own))
         raise ValueError(f"names other than the 52 of ARKit ({', '.join(odd) or 'repeated'})")
-    return np.array([names.index(name) for name in NAMES])
+    return np.array([names.index(name) for name in NAMES + own]), own
 
 
 def _numbers(

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synth.errors import AssetError, ShapeError
-from synth.morphable.covering import extension
+from synth.morphable.covering import companions, extension
 from synth.morphable.inner import place_parts
+from synth.morphable.native import topology_digest
 from synth.morphable.transfer import local_maps, moved_offsets
 from synth.morphable.wrap import wrap
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from synth.morphable.model import MorphableModel
 
-__all__ = ["Carrier", "carrier_arrays", "dressed", "make_carrier", "read_carrier"]
+__all__ = ["Carrier", "dressed", "is_dressed", "make_carrier", "read_carrier"]
 
 Float = NDArray[np.float64]
 
@@ -61,6 +62,14 @@ class Carrier:
         The sparse map from native to rig offsets, by rows.
     n_native : int
         Vertices of the native mesh.
+    read : (r,) int32
+        Rig vertices whose offsets tell which of the rig's own people differ alike.
+    reader : (K, r, 3) float32
+        How they tell it.
+    told : (m, 3, K) float32
+        What that adds to the vertices `free`.
+    free : (m,) int32
+        Rig vertices that lie on nothing.
     """
 
     rig_topology: str
@@ -72,6 +81,10 @@ class Carrier:
     indices: NDArray[np.int32]
     indptr: NDArray[np.int32]
     n_native: int
+    read: NDArray[np.int32]
+    reader: NDArray[np.float32]
+    told: NDArray[np.float32]
+    free: NDArray[np.int32]
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -102,7 +115,15 @@ class Carrier:
         out = np.empty((len(flat), rows.shape[0], 3))
         for k, offset in enumerate(flat):
             out[k] = rows @ offset
+        alike = (
+            out[:, self.read].reshape(len(out), -1) @ self.reader.reshape(len(self.reader), -1).T
+        )
+        out[:, self.free] += np.einsum("ok,nxk->onx", alike, self.told)
         return out.reshape(*given.shape[:-2], rows.shape[0], 3)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its arrays by name, each with ``carrier_`` before it, for the model's archive."""
+        return {PREFIX + name: np.asarray(value) for name, value in vars(self).items()}
 
     def _operator(self) -> csr_matrix:
         from scipy.sparse import csr_matrix
@@ -135,15 +156,18 @@ def make_carrier(native: MorphableModel, rig: MorphableModel) -> Carrier:
     direct = csr_matrix(
         (placed.bary[on].ravel(), (np.repeat(on, 3), corners.ravel())), (n_rig, n_native)
     )
-    follow = extension(rig, placed.vertices, on)
     vertices = place_parts(rig, placed.vertices)
+    follow = extension(rig, placed.vertices, on)
+    modes = moved_offsets(local_maps(rig, vertices), rig.modes)
+    free = np.flatnonzero(placed.face < 0)
+    read, reader, told = companions(modes, follow, free, on)
     rows = (follow @ direct).tocsr()
     rows.data[np.abs(rows.data) < 1e-6] = 0
     rows.eliminate_zeros()
     rows.sort_indices()
     return Carrier(
-        rig_topology=_digest(rig.faces),
-        native_topology=_digest(native.faces),
+        rig_topology=topology_digest(rig.faces),
+        native_topology=topology_digest(native.faces),
         vertices=vertices,
         face=placed.face.astype(np.int32),
         bary=placed.bary,
@@ -151,6 +175,10 @@ def make_carrier(native: MorphableModel, rig: MorphableModel) -> Carrier:
         indices=rows.indices.astype(np.int32),
         indptr=rows.indptr.astype(np.int32),
         n_native=n_native,
+        read=read.astype(np.int32),
+        reader=reader.astype(np.float32),
+        told=told.astype(np.float32),
+        free=free.astype(np.int32),
     )
 
 
@@ -171,12 +199,12 @@ def dressed(
         If the carrier belongs to other meshes, or none can be made.
     """
     carrier = carrier or make_carrier(native, rig)
-    if carrier.native_topology != _digest(native.faces) or carrier.rig_topology != _digest(
-        rig.faces
-    ):
+    if carrier.native_topology != topology_digest(
+        native.faces
+    ) or carrier.rig_topology != topology_digest(rig.faces):
         raise AssetError(
-            "model: expected a carrier of the model's own mesh, got one of another; save the "
-            "model again with `synth model dress`"
+            "model: expected a carrier of the model's own mesh, got one of another; import or "
+            "build the model again"
         )
     maps = local_maps(rig, carrier.vertices)
     blendshapes = moved_offsets(maps, rig.blendshapes)
@@ -199,9 +227,10 @@ def dressed(
     )
 
 
-def carrier_arrays(carrier: Carrier) -> dict[str, NDArray[Any]]:
-    """``carrier_*`` arrays of a carrier, for the model's archive."""
-    return {PREFIX + name: np.asarray(value) for name, value in vars(carrier).items()}
+def is_dressed(model: MorphableModel, rig: MorphableModel) -> bool:
+    """Whether a model is on the rig's mesh and has its blendshapes, and can be drawn as it is."""
+    names = set(rig.blendshape_names)
+    return names <= set(model.blendshape_names) and np.array_equal(model.faces, rig.faces)
 
 
 def read_carrier(arrays: Mapping[str, NDArray[Any]]) -> Carrier | None:
@@ -235,6 +264,8 @@ def _check(carrier: Carrier) -> None:
         and carrier.indptr.shape == (n + 1,)
         and len(carrier.data) == len(carrier.indices) == carrier.indptr[-1]
         and bool(np.isfinite(carrier.vertices).all() and np.isfinite(carrier.data).all())
+        and carrier.reader.shape[1:] == (len(carrier.read), 3)
+        and carrier.told.shape == (len(carrier.free), 3, len(carrier.reader))
         and (not len(carrier.indices) or 0 <= carrier.indices.min())
         and (not len(carrier.indices) or carrier.indices.max() < carrier.n_native)
     )
@@ -242,9 +273,3 @@ def _check(carrier: Carrier) -> None:
         raise AssetError(
             "model: expected carrier arrays that fit each other, got others; the file is damaged"
         )
-
-
-def _digest(faces: NDArray[np.integer]) -> str:
-    import hashlib
-
-    return hashlib.sha256(np.ascontiguousarray(faces, np.int32).tobytes()).hexdigest()

@@ -2,8 +2,9 @@
 
 The uncovered skin and the mouth and sockets that hang on it continue the motion of the
 covered skin smoothly; teeth, tongue and eyeballs, which hang on nothing, follow the
-similarity that fits the motion of the skin around them best. Both are linear, so that
-together they are one sparse matrix.
+affine map that fits the motion of the skin around them best. Both are linear, so that
+together they are one sparse matrix. Where people of the rig differ as the covered skin
+does, its own people say how the rest goes with it (`companions`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 
     from synth.morphable.model import MorphableModel
 
-__all__ = ["RIGID", "anchors", "extension", "laplacian", "outer_skin", "similarity", "skin_faces"]
+__all__ = [
+    "RIGID",
+    "anchors",
+    "companions",
+    "extension",
+    "laplacian",
+    "outer_skin",
+    "similarity",
+    "skin_faces",
+]
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -28,6 +38,8 @@ RIGID = ("upper_teeth", "lower_teeth", "tongue", "left_eye", "right_eye")
 #: How much the uncovered skin resists stretching beside bending (1 / edges squared): far from
 #: what is covered it moves as its neighbours do rather than on along their slope.
 STRETCH = 0.02
+#: Vertices that companions are read from, about, and what the modes leave in each, mm.
+READ, NOISE = 1200, 0.5
 #: Rows of vertices at lips and lids that lie inside: not to be looked for on a scan.
 HIDDEN_ROWS = 2
 
@@ -119,7 +131,7 @@ def extension(rig: MorphableModel, placed: Float, covered: Index) -> csr_matrix:
         Where its vertices are.
     covered : (n,) int
     """
-    from scipy.sparse import coo_matrix, csr_matrix, vstack
+    from scipy.sparse import coo_matrix, csr_matrix
 
     rigid = np.zeros(rig.n_vertices, bool)
     rigid[vertices_of(rig, *RIGID)] = True
@@ -139,6 +151,43 @@ def extension(rig: MorphableModel, placed: Float, covered: Index) -> csr_matrix:
     for more in rows[1:]:
         total = total + more
     return total.tocsr()
+
+
+def companions(
+    modes: Float, follow: csr_matrix, free: Index, covered: Index
+) -> tuple[Index, Float, Float]:
+    """What the rig's own people say of the uncovered vertices.
+
+    The identity modes that explain the offsets of the covered skin best (least squares with
+    the prior of the model) add to what the sparse map gives for the others.
+
+    Parameters
+    ----------
+    modes : (K, V, 3) float64
+        Of the rig, turned to the face that it lies on.
+    follow : (V, V) sparse
+        See `extension`.
+    free : (m,) int
+        Uncovered vertices.
+    covered : (n,) int
+        Those to read from.
+
+    Returns
+    -------
+    read : (r,) int64
+        Vertices that are read.
+    reader : (K, r, 3) float64
+        Coefficients are the sum of ``reader * offsets[read]``.
+    told : (m, 3, K) float64
+        What to add to the offsets of `free` per unit of each coefficient.
+    """
+    read = covered[:: max(1, len(covered) // READ)]
+    seen = modes[:, read].reshape(len(modes), -1)
+    gram = seen @ seen.T + NOISE**2 * np.eye(len(modes))
+    reader = np.linalg.solve(gram, seen).reshape(len(modes), len(read), 3)
+    rows = follow[free]
+    told = np.stack([mode[free] - rows @ mode for mode in modes], axis=2)
+    return read, reader, told
 
 
 def _smooth_rows(rig: MorphableModel, free: Index, covered: Index) -> csr_matrix:
@@ -161,7 +210,7 @@ def _smooth_rows(rig: MorphableModel, free: Index, covered: Index) -> csr_matrix
 
 
 def _similar_rows(inside: Float, around: Float) -> Float:
-    """(m, n) placeholder of a linear map that is the same for x, y and z: shift and scale."""
+    """(m, n) weights that carry a motion of the points `around` (n, 3) to those `inside` (m, 3)."""
     middle = around.mean(0)
     spread = around - middle
     # least squares of an affine map, damped: a ring of anchors says little across itself

@@ -72,6 +72,8 @@ def wrap(native: MorphableModel, rig: MorphableModel) -> Placed:
         If the landmarks of the native model are degenerate, or most of the rig's face does not
         find its place.
     """
+    if np.array_equal(native.faces, rig.faces):
+        return _same_mesh(native, rig)
     target = native.landmarks(native.mean)
     iod = float(np.linalg.norm(target[45] - target[36]))
     if not iod > 1:
@@ -85,7 +87,7 @@ def wrap(native: MorphableModel, rig: MorphableModel) -> Placed:
     vertices = start
     for stiffness in STIFFNESS:
         goal, weight, *_ = _goals(surface, rig, vertices, inner, iod, loose=2.0)
-        vertices = start + _bend(rig, start, goal - start, weight, stiffness)
+        vertices = start + _bend(rig, goal - start, weight, stiffness)
     goal, weight, face, bary = _goals(surface, rig, vertices, inner, iod)
     on = weight > 0
     face_part = np.linalg.norm(rig.mean - rig.landmarks(rig.mean)[30], axis=1) < 90
@@ -95,13 +97,31 @@ def wrap(native: MorphableModel, rig: MorphableModel) -> Placed:
             f"{native.name}: expected a face on which the skin of the rig finds its place, got "
             f"{share:.0%} of it; check the model's landmarks and that its triangles face outwards"
         )
-    vertices = start + _bend(rig, start, goal - start, 1e6 * on, 1.0)
+    vertices = start + _bend(rig, goal - start, 1e6 * on, 1.0)
     vertices[on] = goal[on]
     return Placed(
         vertices,
         np.where(on, number[face], -1).astype(np.int32),
         np.where(on[:, None], bary, 0.0),
     )
+
+
+def _same_mesh(native: MorphableModel, rig: MorphableModel) -> Placed:
+    """A native mesh that is the rig's own: its visible skin is where it is, number by number."""
+    on = np.flatnonzero(outer_skin(rig))
+    row, corner = np.unravel_index(_first_corner(rig), rig.faces.shape)
+    face, bary = np.full(rig.n_vertices, -1, np.int32), np.zeros((rig.n_vertices, 3))
+    face[on], bary[on, corner[on]] = row[on], 1.0
+    weight = np.zeros(rig.n_vertices)
+    weight[on] = 1e6
+    vertices = rig.mean + _bend(rig, native.mean - rig.mean, weight, 1.0)
+    vertices[on] = native.mean[on]
+    return Placed(vertices, face, bary)
+
+
+def _first_corner(rig: MorphableModel) -> NDArray[np.int64]:
+    """(V,) flat position of each vertex among the corners of the triangles."""
+    return np.unique(rig.faces, return_index=True)[1]
 
 
 def _native_surface(native: MorphableModel) -> tuple[Surface, NDArray[np.int64]]:
@@ -153,9 +173,7 @@ def _on_rim(surface: Surface, face: NDArray[np.int32], bary: Float) -> NDArray[n
     return np.asarray((rim[face] & (bary < 1e-6)).any(1))
 
 
-def _bend(
-    rig: MorphableModel, start: Float, wanted: Float, weight: Float, stiffness: float
-) -> Float:
+def _bend(rig: MorphableModel, wanted: Float, weight: Float, stiffness: float) -> Float:
     """(Vrig, 3) smooth displacements that come near to the wanted ones where they have weight."""
     from scipy.sparse import diags
     from scipy.sparse.linalg import splu
