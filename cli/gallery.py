@@ -9,7 +9,9 @@ from synth.cli.lazy import TableGroup
 __all__ = ["gallery"]
 
 #: Command -> its module.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "annotate-check": "synth.cli.gallery_annotate_check:annotate_check",
+}
 
 
 @click.group(cls=TableGroup, table=COMMANDS)

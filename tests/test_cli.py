@@ -45,6 +45,7 @@ COMMANDS = [
     "experiment run real-faces",
     "model",
     "gallery",
+    "gallery annotate-check",
     "dataset",
     "dataset check",
     "dataset replay",
