@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,12 @@ from synth.types import FaceImage, Landmarks, inter_ocular
 if TYPE_CHECKING:
     from synth.morphable.model import MorphableModel
 
-__all__ = ["Layout", "Observation", "observe", "placed", "sampled", "visible"]
+__all__ = ["COLOUR", "Layout", "Observation", "observe", "placed", "sampled", "visible"]
 
 Float = NDArray[np.float64]
 
+#: In place of a kind of features: the photo's own colours, 0 to 255, for pictures.
+COLOUR = "colour"
 #: Resolution of the depth map: pixels between the eye corners.
 DEPTH_SCALE = 160.0
 #: How far behind the visible surface a place may lie, mm.
@@ -49,7 +52,7 @@ class Layout:
     Attributes
     ----------
     feature : str
-        A key of `synth.morphable.features.FEATURES`.
+        A key of `synth.morphable.features.FEATURES`, or `COLOUR`.
     scale : float
         Pixels between the outer eye corners.
     faces : (n,) int32
@@ -192,7 +195,10 @@ def sampled(
     """
     matrix = face_matrix(points, layout.scale)
     picture = resampled(pixels, matrix, round(SIDE * layout.scale))
-    features = dense_features(picture, layout.feature)
+    if layout.feature == COLOUR:
+        features = picture.astype(np.float32)
+    else:
+        features = dense_features(picture, layout.feature)
     at = np.einsum("nc,ncd->nd", layout.bary, seen[model.faces[layout.faces], :2])
     values, inside = sample_features(features, at @ matrix[:, :2].T + matrix[:, 2])
     inside &= ((at >= -0.5) & (at <= np.array(pixels.shape[1::-1]) - 0.5)).all(1)
@@ -203,10 +209,24 @@ def observe(
     image: FaceImage,
     landmarks: Landmarks,
     model: MorphableModel,
-    layout: Layout,
+    layouts: Sequence[Layout],
     mirror: bool = False,
-) -> tuple[Observation, ...]:
-    """Features of a photo, and of its mirror image when asked for.
+) -> list[tuple[Observation, ...]]:
+    """What a photo shows at several layouts, and behind it what its mirror image shows.
+
+    Parameters
+    ----------
+    image : FaceImage
+    landmarks : Landmarks
+    model : MorphableModel
+    layouts : sequence of Layout
+    mirror : bool
+        Whether the mirror image counts as a second photo.
+
+    Returns
+    -------
+    list of tuple of Observation
+        One observation for each layout.
 
     Raises
     ------
@@ -221,5 +241,5 @@ def observe(
             points = mirror_points(points, image.width)
         marks = Landmarks(points, landmarks.detector, landmarks.box)
         seen, _ = placed(marks, (image.height, image.width), model)
-        found.append(sampled(pixels, points, seen, model, layout))
-    return tuple(found)
+        found.append(tuple(sampled(pixels, points, seen, model, layout) for layout in layouts))
+    return found

@@ -40,6 +40,7 @@ from synth.morphable.features import (
     face_matrix,
     resampled,
 )
+from synth.morphable.native import topology_digest
 
 __all__ = [
     "TextureModel",
@@ -47,7 +48,6 @@ __all__ = [
     "feature_image",
     "load_texture",
     "save_texture",
-    "topology_of",
 ]
 
 _FORMAT = "synth-texture-1"
@@ -94,7 +94,7 @@ class TextureModel:
     noise : float
         Standard deviation of one feature value around mean and modes.
     topology : str
-        Digest of the rig mesh's triangles, see `topology_of`.
+        Digest of the rig mesh's triangles, `synth.morphable.native.topology_digest`.
     sha256 : str
         Of the file the model was read from, "" if there is none.
     meta : mapping
@@ -156,18 +156,13 @@ class TextureModel:
 
     def check_topology(self, triangles: ArrayLike) -> None:
         """Pass silently when `triangles` (F, 3) are those of the texture's mesh, else MeshError."""
-        got = topology_of(triangles)
+        got = topology_digest(triangles)
         if got != self.topology:
             raise MeshError(
                 f"model: expected the mesh of texture {self.name!r} ({self.topology[:12]}), got "
                 f"{len(np.asarray(triangles))} other triangles ({got[:12]}); "
                 "use a model dressed with the embedded one"
             )
-
-
-def topology_of(triangles: ArrayLike) -> str:
-    """SHA-256 of triangles (F, 3) as little-endian int32."""
-    return hashlib.sha256(np.ascontiguousarray(triangles, "<i4").tobytes()).hexdigest()
 
 
 def feature_image(
