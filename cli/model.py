@@ -9,7 +9,9 @@ from synth.cli.lazy import TableGroup
 __all__ = ["model"]
 
 #: Command -> its module.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "build": "synth.cli.model_build",
+}
 
 
 @click.group(cls=TableGroup, table=COMMANDS)

@@ -44,6 +44,7 @@ COMMANDS = [
     "experiment run",
     "experiment run real-faces",
     "model",
+    "model build",
     "gallery",
     "gallery annotate-check",
     "dataset",
