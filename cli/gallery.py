@@ -11,6 +11,7 @@ __all__ = ["gallery"]
 #: Command -> its module.
 COMMANDS: dict[str, str] = {
     "annotate-check": "synth.cli.gallery_annotate_check:annotate_check",
+    "build": "synth.cli.gallery_build:build",
 }
 
 
