@@ -1,0 +1,201 @@
+"""Non-rigid iterative closest points: a template drawn to a scan, first stiff, then softer.
+
+After Amberg et al. [1]_: landmarks and closest points draw, a stiffness that falls step by step
+holds together, counterparts on the rim of the scan, too far away or facing elsewhere are left
+out. What differs is chosen for speed and accuracy (docs/registration.md compares): instead of an
+affine map per vertex a displacement, whose thin-plate energy is the stiffness, so that a quarter
+of the unknowns is left; and distances count along the scan's normal, a little along the surface
+[2]_, so that the template slides to where landmarks and smoothness want it.
+
+References
+----------
+.. [1] Amberg, Romdhani & Vetter, "Optimal Step Nonrigid ICP Algorithms for Surface
+   Registration", CVPR 2007.
+.. [2] Rusinkiewicz & Levoy, "Efficient Variants of the ICP Algorithm", 3DIM 2001.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.meshes.mesh import Mesh, vertex_normals
+from synth.meshes.nearest import Surface
+from synth.morphable.registration.template import Template, boundary_vertices
+
+__all__ = ["SCHEDULE", "Counterparts", "Scan", "Stage", "nicp", "prepare_scan"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the schedule; lengths in mm.
+
+    Attributes
+    ----------
+    stiffness : float
+        Details of the displacement smaller than this are smoothed away.
+    reach : float
+        Counterparts farther away are left out.
+    landmarks : float
+        A landmark counts as this many square millimetres of surface.
+    rounds : int
+        Of finding counterparts and solving.
+    """
+
+    stiffness: float
+    reach: float
+    landmarks: float
+    rounds: int
+
+
+SCHEDULE = (
+    Stage(40, 20, 100, 2),
+    Stage(20, 10, 100, 2),
+    Stage(10, 6, 100, 2),
+    Stage(6, 4, 100, 2),
+    Stage(4, 3, 100, 3),
+)
+#: Cosine of the largest angle between the normals of counterparts.
+FACING = 0.6
+#: Weight of the distance along the surface; across it counts 1.
+ALONG = 0.02
+#: Of the displacement's gradient against its curvature: keeps what is not seen from swinging.
+MEMBRANE = 0.02
+#: Keeps the system regular.
+ANCHOR = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A mesh prepared as a target; all in the template's frame."""
+
+    surface: Surface
+    normals: Float
+    boundary: NDArray[np.bool_]
+    landmarks: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Counterparts:
+    """Points of the scan for the vertices of the template.
+
+    Attributes
+    ----------
+    point, normal : (V, 3) float64
+    distance : (V,) float64
+    good : (V,) bool
+        Neither on the scan's rim nor facing elsewhere.
+    """
+
+    point: Float
+    normal: Float
+    distance: Float
+    good: NDArray[np.bool_]
+
+
+def prepare_scan(mesh: Mesh, landmarks: Float) -> Scan:
+    """A mesh in the template's frame as a target; `landmarks` (n, 3), NaN where absent."""
+    surface = Surface(mesh.vertices, mesh.faces)
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    return Scan(surface, normals, boundary_vertices(mesh), landmarks)
+
+
+def counterparts(scan: Scan, vertices: Float, faces: NDArray[np.int32]) -> Counterparts:
+    """The nearest points of the scan, and which of them can be trusted."""
+    near = scan.surface.nearest(vertices)
+    corners = scan.surface.faces[near.face]
+    normal = np.einsum("nc,ncd->nd", near.bary, scan.normals[corners])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    rim = ((near.bary < 1e-6) | scan.boundary[corners]).all(1)
+    facing = np.sum(normal * vertex_normals(vertices, faces), 1) > FACING
+    return Counterparts(near.point, normal, near.distance, facing & ~rim)
+
+
+def nicp(
+    template: Template,
+    rest: Float,
+    scan: Scan,
+    schedule: tuple[Stage, ...] = SCHEDULE,
+    start: Float | None = None,
+) -> Float:
+    """Vertices of the template drawn to the scan.
+
+    Parameters
+    ----------
+    template : Template
+    rest : (V, 3) float64
+        The template where it is relaxed, in the scan's frame.
+    scan : Scan
+    schedule : tuple of Stage
+    start : (V, 3) float64, optional
+        Vertices to start from; without them the landmarks alone draw first.
+
+    Returns
+    -------
+    (V, 3) float64
+    """
+    known = np.isfinite(scan.landmarks).all(1)
+    marks, wanted = template.marks[known], scan.landmarks[known]
+    moved = _landmarks_only(template, marks, wanted - marks @ rest, schedule[0])
+    moved = moved if start is None else start - rest
+    for stage in schedule:
+        stiff = _stiffness(template, marks, stage)
+        for _ in range(stage.rounds):
+            found = counterparts(scan, rest + moved, template.mesh.faces)
+            far = found.distance / (stage.reach / 2)
+            use = found.good & (found.distance < stage.reach)
+            # Geman and McClure's weight: those that hardly match hardly count.
+            weight = template.area * use / (1 + far**2) ** 2
+            blocks = found.normal[:, :, None] * found.normal[:, None, :] + ALONG * np.eye(3)
+            blocks *= weight[:, None, None]
+            right = np.einsum("nij,nj->ni", blocks, found.point - rest)
+            right += stage.landmarks * (marks.T @ (wanted - marks @ rest))
+            moved = _solve(stiff, blocks, right)
+    return rest + moved
+
+
+def _landmarks_only(template: Template, marks: Any, wanted: Float, stage: Stage) -> Float:
+    """The smoothest displacement that brings the landmarks near to where they are wanted."""
+    import scipy.sparse as sp
+    from scipy.sparse.linalg import splu
+
+    matrix = (
+        template.bilaplacian * (stage.stiffness**4 / 10)
+        + template.laplacian * (MEMBRANE * stage.stiffness**2)
+        + marks.T @ marks * stage.landmarks
+        + sp.eye(len(template.area)) * ANCHOR
+    )
+    return np.asarray(splu(matrix.tocsc()).solve(marks.T @ (stage.landmarks * wanted)))
+
+
+def _stiffness(template: Template, marks: Any, stage: Stage) -> Any:
+    """What does not change from round to round: (3V, 3V), x, y, z of a vertex together."""
+    import scipy.sparse as sp
+
+    one = (
+        template.bilaplacian * stage.stiffness**4
+        + template.laplacian * (MEMBRANE * stage.stiffness**2)
+        + marks.T @ marks * stage.landmarks
+        + sp.eye(len(template.area)) * ANCHOR
+    )
+    return sp.kron(one, sp.eye(3), "csc")
+
+
+def _solve(stiff: Any, blocks: Float, right: Float) -> Float:
+    import scipy.sparse as sp
+    from scipy.sparse.linalg import splu
+
+    n = len(blocks)
+    data = sp.bsr_matrix((blocks, np.arange(n), np.arange(n + 1)), shape=(3 * n, 3 * n))
+    factors = splu(
+        (stiff + data).tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0,
+        options={"SymmetricMode": True},
+    )
+    return np.asarray(factors.solve(right.ravel()).reshape(-1, 3))
