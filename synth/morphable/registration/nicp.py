@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from synth.meshes.mesh import Mesh, vertex_normals
 from synth.meshes.nearest import Surface
+from synth.morphable.registration.cholesky import Factors
 from synth.morphable.registration.template import Template, boundary_vertices
 
 __all__ = ["SCHEDULE", "Counterparts", "Scan", "Stage", "nicp", "prepare_scan"]
@@ -68,6 +69,9 @@ ALONG = 0.02
 MEMBRANE = 0.02
 #: Keeps the system regular.
 ANCHOR = 1e-6
+#: Conjugate gradients end when this share of the right side is left, or after so many steps.
+TOLERANCE = 1e-5
+MOST_STEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +148,7 @@ def nicp(
     moved = _landmarks_only(template, marks, wanted - marks @ rest, schedule[0])
     moved = moved if start is None else start - rest
     for stage in schedule:
-        stiff = _stiffness(template, marks, stage)
+        stiff, near = _stiffness(template, marks, stage), None
         for _ in range(stage.rounds):
             found = counterparts(scan, rest + moved, template.mesh.faces)
             far = found.distance / (stage.reach / 2)
@@ -155,47 +159,44 @@ def nicp(
             blocks *= weight[:, None, None]
             right = np.einsum("nij,nj->ni", blocks, found.point - rest)
             right += stage.landmarks * (marks.T @ (wanted - marks @ rest))
-            moved = _solve(stiff, blocks, right)
+            near = near or template.system.factor(stiff, blocks)
+            moved = _solve(near, stiff, blocks, right, moved)
     return rest + moved
 
 
 def _landmarks_only(template: Template, marks: Any, wanted: Float, stage: Stage) -> Float:
     """The smoothest displacement that brings the landmarks near to where they are wanted."""
-    import scipy.sparse as sp
-    from scipy.sparse.linalg import splu
-
-    matrix = (
-        template.bilaplacian * (stage.stiffness**4 / 10)
-        + template.laplacian * (MEMBRANE * stage.stiffness**2)
-        + marks.T @ marks * stage.landmarks
-        + sp.eye(len(template.area)) * ANCHOR
-    )
-    return np.asarray(splu(matrix.tocsc()).solve(marks.T @ (stage.landmarks * wanted)))
+    stiff = _stiffness(template, marks, replace(stage, stiffness=stage.stiffness / 2))
+    nothing = np.zeros((len(template.area), 3, 3))
+    return template.system.factor(stiff, nothing).solve(marks.T @ (stage.landmarks * wanted))
 
 
 def _stiffness(template: Template, marks: Any, stage: Stage) -> Any:
-    """What does not change from round to round: (3V, 3V), x, y, z of a vertex together."""
+    """What does not change from round to round, the same for x, y and z: (V, V)."""
     import scipy.sparse as sp
 
-    one = (
+    return (
         template.bilaplacian * stage.stiffness**4
         + template.laplacian * (MEMBRANE * stage.stiffness**2)
         + marks.T @ marks * stage.landmarks
         + sp.eye(len(template.area)) * ANCHOR
-    )
-    return sp.kron(one, sp.eye(3), "csc")
+    ).tocsr()
 
 
-def _solve(stiff: Any, blocks: Float, right: Float) -> Float:
-    import scipy.sparse as sp
-    from scipy.sparse.linalg import splu
-
-    n = len(blocks)
-    data = sp.bsr_matrix((blocks, np.arange(n), np.arange(n + 1)), shape=(3 * n, 3 * n))
-    factors = splu(
-        (stiff + data).tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0,
-        options={"SymmetricMode": True},
-    )
-    return np.asarray(factors.solve(right.ravel()).reshape(-1, 3))
+def _solve(near: Factors, stiff: Any, blocks: Float, right: Float, start: Float) -> Float:
+    """Conjugate gradients, preconditioned with the factors of a system that is near."""
+    x = start
+    residual = right - stiff @ x - np.einsum("nij,nj->ni", blocks, x)
+    limit = (TOLERANCE**2) * float((right * right).sum())
+    z = near.solve(residual)
+    direction, size = z, float((residual * z).sum())
+    for _ in range(MOST_STEPS):
+        if float((residual * residual).sum()) <= limit:
+            break
+        image = stiff @ direction + np.einsum("nij,nj->ni", blocks, direction)
+        step = size / float((direction * image).sum())
+        x, residual = x + step * direction, residual - step * image
+        z = near.solve(residual)
+        before, size = size, float((residual * z).sum())
+        direction = z + (size / before) * direction
+    return x

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synth.errors import MeshError
 from synth.meshes.mesh import Mesh
+from synth.morphable.registration.cholesky import BlockCholesky
 
 __all__ = ["Template", "boundary_vertices", "prepare_template"]
 
@@ -45,6 +46,8 @@ class Template:
     laplacian : sparse (V, V)
         Cotangent, positive semi-definite.
     bilaplacian : sparse (V, V)
+    system : BlockCholesky
+        Of matrices with the pattern of the bilaplacian and the landmarks.
     size : float
         Between the outer eye corners, of other than 68 landmarks twice their spread.
     """
@@ -55,6 +58,7 @@ class Template:
     boundary: NDArray[np.bool_]
     laplacian: Any
     bilaplacian: Any
+    system: BlockCholesky
     size: float
 
     @property
@@ -97,7 +101,10 @@ def prepare_template(mesh: Mesh, landmarks: LandmarkPlaces) -> Template:
         else 2 * float(np.sqrt(points.var(0).sum()))
     )
     bilaplacian = (laplacian @ sp.diags(1 / area) @ laplacian).tocsr()
-    return Template(mesh, marks, area, boundary_vertices(mesh), laplacian, bilaplacian, size)
+    system = BlockCholesky(abs(bilaplacian) + abs(marks.T @ marks))
+    return Template(
+        mesh, marks, area, boundary_vertices(mesh), laplacian, bilaplacian, system, size
+    )
 
 
 def boundary_vertices(mesh: Mesh) -> NDArray[np.bool_]:
