@@ -10,6 +10,8 @@ __all__ = ["model"]
 
 #: Command -> its module.
 COMMANDS: dict[str, str] = {
+    "import": "synth.cli.model_import:import_",
+    "info": "synth.cli.model_info",
     "build": "synth.cli.model_build",
 }
 

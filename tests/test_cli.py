@@ -44,6 +44,8 @@ COMMANDS = [
     "experiment run",
     "experiment run real-faces",
     "model",
+    "model import",
+    "model info",
     "model build",
     "gallery",
     "gallery annotate-check",

@@ -1,11 +1,11 @@
 """Which vertices of a mesh are the 68 iBUG landmarks: commented maps, and what they leave out.
 
-A map is text, one landmark a line: its iBUG number from 0 and the vertex, or a triangle of
-three vertices with barycentric weights; ``#`` starts a comment::
+A map is text, one landmark a line: its iBUG number and the vertex, both from 0; ``#`` starts a
+comment::
 
     # iBUG  vertex
-    30      8156          # tip of the nose
-    36      2602 2603 2611  0.2 0.5 0.3
+    30      8156   # tip of the nose
+    36      2602   # right eye, outer corner
 
 Landmarks that a map leaves out are found by geometry: the landmark of the embedded model is
 carried over by the smooth warp that takes the known landmarks of one mean face to those of the

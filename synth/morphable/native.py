@@ -155,9 +155,10 @@ def save_model(model: MorphableModel, path: str | PathLike[str]) -> None:
         "contour": model.contour,
         "meta": np.array(json.dumps(meta, sort_keys=True)),
     }
-    carrier = getattr(model, "carrier", None)
-    if carrier is not None:
-        arrays |= carrier.arrays()
+    if model.carrier is not None:
+        from synth.morphable.carrier import carrier_arrays
+
+        arrays |= carrier_arrays(model.carrier)
     write_npz(path, arrays, level=1)
 
 
