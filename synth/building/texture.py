@@ -78,7 +78,7 @@ class TextureSettings:
     variance: float = 0.99
     mirror: bool = True
     robust: bool = True
-    penalty: float = 1.0
+    penalty: float = 2.0
 
     def __post_init__(self) -> None:
         channels(self.feature)

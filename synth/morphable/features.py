@@ -40,7 +40,7 @@ SIDE, DROP = 3.0, 0.4
 #: Directions of the orientation maps.
 DIRECTIONS = 8
 #: Smoothing before the derivative, of the maps, and of the light they are divided by, pixels.
-BEFORE, WITHIN, AROUND = 1.2, 3.0, 9.0
+BEFORE, WITHIN, AROUND = 1.2, 3.5, 9.0
 #: Contrast (of 0..1) below which a gradient is taken for noise.
 FLOOR = 0.004
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
