@@ -43,7 +43,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--components",
     type=click.FloatRange(0, min_open=True),
-    default=0.995,
+    default=0.999,
     show_default=True,
     help="Components of the basis, or the share that they keep.",
 )

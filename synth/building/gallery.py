@@ -13,7 +13,6 @@ References
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from synth.expressions.ward import ward_labels
 from synth.image_files import write_atomic
 from synth.meshes.collection import MeshCollection, open_collection
 from synth.morphable.model import MorphableModel, load_model
+from synth.morphable.native import topology_digest
 
 __all__ = ["BuiltGallery", "GallerySettings", "build_gallery", "classes_of", "write_gallery"]
 
@@ -73,7 +73,7 @@ class GallerySettings:
     """
 
     classes: int = 550
-    components: float = 0.995
+    components: float = 0.999
     align: bool = True
     square: bool = False
     min_subjects: int = 0
@@ -111,7 +111,7 @@ class BuiltGallery:
     kept : float
         Share of the frames' energy in the basis.
     neutral_rms : float
-        How far neutral frames are from their subjects' means, mm rms a vertex.
+        How far neutral frames are from their subjects' means in the basis, mm rms a vertex.
     joined : int
         Classes that joined another for want of subjects.
     """
@@ -179,7 +179,7 @@ def build_gallery(
     return BuiltGallery(
         gallery=gallery_arrays(
             classes.class_va, classes.class_count, split, spread, expressions,
-            classes.expression_va, _digest(rig.faces),
+            classes.expression_va, topology_digest(rig.faces),
         ),
         classes=classes, label=label, labels=labels, leak=leak, split=split, kept=frames.kept,
         neutral_rms=_rms(frames.coefficients[labels.neutral], meshes.n_vertices),
@@ -285,7 +285,7 @@ def _on_rig(
     settings: GallerySettings,
 ) -> tuple[Split, Float]:
     """The mean faces on the renderer's mesh, and how frames of one class differ in weights."""
-    if _digest(model.faces) == _digest(rig.faces):
+    if topology_digest(model.faces) == topology_digest(rig.faces):
         worn, carry, measured = model, np.asarray, np.ones(rig.n_vertices, np.bool_)
     else:
         from synth.morphable.carrier import dressed, make_carrier
@@ -371,7 +371,3 @@ def _check_topology(meshes: MeshCollection, model: MorphableModel) -> None:
 
 def _rms(coefficients: NDArray[np.float32], vertices: int) -> float:
     return float(np.sqrt((coefficients.astype(np.float64) ** 2).sum(1).mean() / vertices))
-
-
-def _digest(faces: NDArray[np.int32]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(faces, np.int32).tobytes()).hexdigest()

@@ -24,7 +24,7 @@ CLASS_COLUMNS = (
 )  # fmt: skip
 LEAK_COLUMNS = (
     "class", "frames", "subjects", "effective_subjects", "top_subject", "top_share",
-    "left_out_mm", "attributed_to", "probability", "control", "flagged",
+    "left_out_mm", "attributed_to", "attribution", "control", "flagged",
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def _leak_rows(built: BuiltGallery) -> Iterable[Sequence[object]]:
             k, leak.count[k], leak.subjects[k], f"{leak.effective[k]:.2f}",
             who[leak.top_subject[k]], f"{leak.top_share[k]:.3f}",
             "" if np.isnan(leak.left_out[k]) else f"{leak.left_out[k]:.4f}",
-            who[leak.attributed[k]] if k else "", f"{leak.probability[k]:.3f}",
+            who[leak.attributed[k]] if k else "", f"{leak.attribution[k]:.3f}",
             f"{leak.control[k]:.3f}", "yes" if leak.flagged[k] else "",
         )  # fmt: skip
 
@@ -114,7 +114,8 @@ def _page(built: BuiltGallery, settings: GallerySettings, source: str) -> str:
         ("subjects a class: least, median, most",
          f"{c.class_subjects[1:].min()}, {np.median(c.class_subjects[1:]):.0f}, "
          f"{c.class_subjects[1:].max()}"),
-        ("neutral frames from their subject's mean, mm rms", f"{built.neutral_rms:.3f}"),
+        ("neutral frames from their subject's mean, in the basis, mm rms",
+         f"{built.neutral_rms:.3f}"),
         ("components of the basis, share of the frames' energy",
          f"{len(c.basis)}, {100 * built.kept:.2f} %"),
         ("left by the basis of a mean face, mm rms, most", f"{c.mean_rest.max():.4f}"),
@@ -132,13 +133,15 @@ def _page(built: BuiltGallery, settings: GallerySettings, source: str) -> str:
         "## Identity in mean faces", "",
         f"A linear probe trained to tell {len(built.labels.subjects)} subjects by their offsets "
         f"(without what ratings predict) is right for {100 * leak.accuracy:.1f} % of held-out "
-        f"frames, guessing for {100 * leak.chance:.1f} %. It attributes the mean faces to one "
-        f"subject with probability {np.median(leak.probability[1:]):.2f} (median; most "
-        f"{leak.probability[1:].max():.2f}); random classes of the same sizes with "
+        f"frames, guessing for {100 * leak.chance:.1f} %; of such a frame it attributes "
+        f"{leak.portrait:.2f} to the right subject. Of the mean faces it attributes "
+        f"{np.median(leak.attribution[1:]):.2f} to one subject (median; most "
+        f"{leak.attribution[1:].max():.2f}), of random classes of the same sizes "
         f"{np.median(leak.control[1:]):.2f} (most {leak.control[1:].max():.2f}).", "",
         f"Flagged: {int(leak.flagged.sum())} of {k - 1} classes; {few} have fewer than 8 "
-        f"subjects, {int(sure.sum())} more are attributed with a probability of at least 0.5 and "
-        "twice the control's. `--min-subjects N` joins classes of fewer subjects to a neighbour.",
+        f"subjects; of {int(sure.sum())} more the probe attributes at least half as much as of a "
+        "single frame, and twice the control. `--min-subjects N` joins classes of fewer subjects "
+        "to a neighbour.",
         "", "| subjects | classes | frames | flagged |", "|---|---|---|---|",
         *_leak_table(built), "",
         "`classes.csv` and `leak.csv` hold a row a class, `mean_faces.png` shows mean faces.", "",

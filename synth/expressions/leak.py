@@ -2,15 +2,17 @@
 
 A class of few subjects has a mean face that is a portrait. Three figures say how much:
 the share of its frames that one subject gives; how far the mean moves when one subject is
-left out; and to whom a linear probe attributes it. The probe is linear discriminant
-analysis [1]_, trained to tell subjects by how their faces differ from what their ratings
-alone predict, so that it cannot answer "the one who smiles most". Its control are classes
-of the same sizes, drawn at random from all frames: what mean faces without leak give.
+left out; and how much of it a linear probe attributes to one subject. The probe is a
+regression on who it is (1 for the subject, 0 for the others) [1]_ of what a face shows
+beyond what its rating predicts, so that it cannot answer "the one who smiles most". As it
+is linear, what it says of a mean face is the mean of what it says of the frames: near 1
+for a portrait that it knows, near 1 / S for an even mixture of S subjects. Its control are
+classes of the same sizes, drawn at random from all frames: a mixture as good as any.
 
 References
 ----------
-.. [1] Fisher, "The use of multiple measurements in taxonomic problems", Annals of
-   Eugenics 1936.
+.. [1] Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", section 4.2:
+   linear regression of an indicator matrix.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ Int = NDArray[np.int64]
 
 #: Classes of fewer subjects are flagged.
 FEW_SUBJECTS = 8
-#: So are those that the probe gives to one subject with at least this probability, and with
-#: twice what it gives the control.
-CERTAIN = 0.5
-#: Share of the mean variance added to the probe's covariance, so that it can be inverted.
-RIDGE = 1e-3
+#: So are those of which the probe attributes at least this share of what it attributes of a
+#: single frame, and twice what it does of the control.
+LARGE = 0.5
+#: Ridge of the probe, as a share of the mean variance.
+RIDGE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,22 +46,27 @@ class Probe:
     expected : (D, P) float64
         Regression of coefficients on the terms of the rating.
     weights : (P, S), bias : (S,) float64
-        Logits of the subjects.
+        What is attributed to each subject; sums to 1 over the subjects.
     accuracy : float
-        Share of held-out frames that it attributes rightly; chance is 1 / S.
+        Share of held-out frames of which it attributes most to the right subject.
+    portrait : float
+        What it attributes of a held-out frame to the right subject, on average: the most
+        that can be expected of a mean face.
     """
 
     expected: Float
     weights: Float
     bias: Float
     accuracy: float
+    portrait: float
 
-    def probabilities(self, coefficients: NDArray[Any], va: Float) -> Float:
-        """(n, S) probability of every subject, all equally likely before."""
-        rest = coefficients - _terms(va) @ self.expected
-        logits = rest @ self.weights + self.bias
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray(odds / odds.sum(1, keepdims=True))
+    def unexpected(self, coefficients: NDArray[Any], va: Float) -> Float:
+        """(n, P) what frames show beyond what their ratings (n, 2) predict."""
+        return np.asarray(coefficients - _terms(va) @ self.expected)
+
+    def attributed(self, rest: Float) -> Float:
+        """(n, S) how much of what is unexpected belongs to each subject."""
+        return np.asarray(rest @ self.weights + self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +87,13 @@ class Leak:
         Largest change of the mean when one subject is left out, mm rms over vertices; NaN
         for a class of one subject.
     attributed : (K,) int64
-        Whom the probe sees in the mean face.
-    probability, control : (K,) float64
-        How sure it is; and of a random class of the same size.
+        To whom the probe attributes most of the mean face.
+    attribution, control : (K,) float64
+        How much; and of a random class of the same size.
     flagged : (K,) bool
-        Few subjects, or attributed with certainty and not by chance.
-    accuracy, chance : float
-        Of the probe on held-out frames, and of guessing.
+        Few subjects, or much attributed to one and not by chance.
+    accuracy, portrait, chance : float
+        Of the probe, see `Probe`, and one over the number of subjects.
     """
 
     count: Int
@@ -96,36 +103,42 @@ class Leak:
     top_share: Float
     left_out: Float
     attributed: Int
-    probability: Float
+    attribution: Float
     control: Float
     flagged: NDArray[np.bool_]
     accuracy: float
+    portrait: float
     chance: float
 
 
 def train_probe(
     coefficients: NDArray[Any], va: Float, subject: Int, held_out: NDArray[np.bool_]
 ) -> Probe:
-    """Linear discriminant analysis of subjects, trained on the frames not held out."""
+    """Regression of the subjects' indicators, trained on the frames not held out.
+
+    Every subject counts alike, however many frames it has.
+    """
     train = ~held_out
     terms = _terms(va)
     expected = np.linalg.lstsq(terms[train], coefficients[train].astype(np.float64), rcond=None)[0]
     rest = coefficients - terms @ expected
-    number = int(subject.max()) + 1
-    size = np.maximum(np.bincount(subject[train], minlength=number), 1)
-    mean = np.zeros((number, rest.shape[1]))
-    np.add.at(mean, subject[train], rest[train])
-    mean /= size[:, None]
-    own = rest[train] - mean[subject[train]]
-    spread = own.T @ own / len(own)
+    people = int(subject.max()) + 1
+    size = np.maximum(np.bincount(subject[train], minlength=people), 1)
+    share = 1 / (size[subject[train]] * people)
+    middle = share @ rest[train]
+    centred = rest[train] - middle
+    spread = centred.T @ (centred * share[:, None])
     spread += (RIDGE * np.trace(spread) / len(spread) + 1e-12) * np.eye(len(spread))
-    weights = np.linalg.solve(spread, mean.T)
-    probe = Probe(expected, weights, -(mean.T * weights).sum(0) / 2, np.nan)
+    toward = np.zeros((people, rest.shape[1]))
+    np.add.at(toward, subject[train], centred * share[:, None])
+    weights = np.linalg.solve(spread, toward.T)
+    bias = 1 / people - middle @ weights
     if not held_out.any():
-        return probe
-    seen = probe.probabilities(coefficients[held_out], va[held_out]).argmax(1)
-    right = float((seen == subject[held_out]).mean())
-    return Probe(probe.expected, probe.weights, probe.bias, right)
+        return Probe(expected, weights, bias, np.nan, 1.0)
+    found = rest[held_out] @ weights + bias
+    who = subject[held_out]
+    right = float((found.argmax(1) == who).mean())
+    return Probe(expected, weights, bias, right, float(found[np.arange(len(who)), who].mean()))
 
 
 def identity_leak(
@@ -162,13 +175,15 @@ def identity_leak(
     shown = label > 0
     faces, ratings, of_class = coefficients[shown], va[shown], label[shown]
     probe = train_probe(faces, ratings, subject[shown], _held_out(subject[shown], sequence[shown]))
-    found = probe.probabilities(*_means(faces, ratings, of_class, classes))
+    rest = probe.unexpected(faces, ratings)
+    found = probe.attributed(_means(rest, of_class, classes))
     shuffled = np.random.default_rng(seed).permutation(of_class)
-    control = probe.probabilities(*_means(faces, ratings, shuffled, classes)).max(1)
-    probability = found.max(1)
+    control = probe.attributed(_means(rest, shuffled, classes)).max(1)
+    attribution = found.max(1)
     subjects = (table > 0).sum(1)
-    flagged = (subjects < FEW_SUBJECTS) | ((probability >= CERTAIN) & (probability >= 2 * control))
-    probability[0], control[0], flagged[0] = 0.0, 0.0, False
+    much = (attribution >= LARGE * probe.portrait) & (attribution >= 2 * control)
+    flagged = (subjects < FEW_SUBJECTS) | much
+    attribution[0], control[0], flagged[0] = 0.0, 0.0, False
     return Leak(
         count=count,
         subjects=subjects,
@@ -177,10 +192,11 @@ def identity_leak(
         top_share=share.max(1),
         left_out=_left_out(coefficients, label, subject, table) / np.sqrt(vertices),
         attributed=found.argmax(1),
-        probability=probability,
+        attribution=attribution,
         control=control,
         flagged=flagged,
         accuracy=probe.accuracy,
+        portrait=probe.portrait,
         chance=1 / table.shape[1],
     )
 
@@ -204,13 +220,11 @@ def _held_out(subject: Int, sequence: Int) -> NDArray[np.bool_]:
     return held
 
 
-def _means(faces: NDArray[Any], va: Float, label: Int, classes: int) -> tuple[Float, Float]:
-    """Mean face and mean rating of every class; 0 where there is none."""
-    size = np.maximum(np.bincount(label, minlength=classes), 1)[:, None]
-    face, rating = np.zeros((classes, faces.shape[1])), np.zeros((classes, 2))
-    np.add.at(face, label, faces)
-    np.add.at(rating, label, va)
-    return face / size, rating / size
+def _means(faces: Float, label: Int, classes: int) -> Float:
+    """(K, P) mean of every class's frames; 0 where there is none."""
+    total = np.zeros((classes, faces.shape[1]))
+    np.add.at(total, label, faces)
+    return total / np.maximum(np.bincount(label, minlength=classes), 1)[:, None]
 
 
 def _left_out(coefficients: NDArray[Any], label: Int, subject: Int, table: Int) -> Float:

@@ -121,10 +121,11 @@ def split_faces(
     arkit = least_weights(target, shapes_here)
     left = target - arkit @ shapes_here
     basis, coefficients = _components(left, bound * np.sqrt(len(known)), most)
+    coefficients[~target.any(1)] = 0.0  # neutral is zero to the last bit
     after = left - coefficients @ basis
     size = np.maximum(np.abs(coefficients).max(0, initial=0), 1e-12)
     own = np.zeros((len(basis), *faces.shape[1:]))
-    own[:, known] = (basis * size[:, None]).reshape(len(basis), -1, 3)
+    own[:, known] = (basis * size[:, None]).reshape(len(basis), len(known), 3)
     if len(basis) and not measured.all():
         own = _faded(own, triangles, measured)
     distance = np.linalg.norm(after.reshape(len(faces), -1, 3), axis=-1)
