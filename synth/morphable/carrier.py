@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from synth.morphable.model import MorphableModel
 
-__all__ = ["Carrier", "dressed", "is_dressed", "make_carrier", "read_carrier"]
+__all__ = ["Carrier", "carrier_arrays", "dressed", "is_dressed", "make_carrier", "read_carrier",
+           "with_carrier"]  # fmt: skip
 
 Float = NDArray[np.float64]
 
@@ -120,10 +121,6 @@ class Carrier:
         )
         out[:, self.free] += np.einsum("ok,nxk->onx", alike, self.told)
         return out.reshape(*given.shape[:-2], rows.shape[0], 3)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Its arrays by name, each with ``carrier_`` before it, for the model's archive."""
-        return {PREFIX + name: np.asarray(value) for name, value in vars(self).items()}
 
     def _operator(self) -> csr_matrix:
         from scipy.sparse import csr_matrix
@@ -227,10 +224,28 @@ def dressed(
     )
 
 
+def with_carrier(native: MorphableModel, rig: MorphableModel) -> MorphableModel:
+    """The same model with its carrier, to be saved with it: it is then not made at every start.
+
+    Raises
+    ------
+    AssetError
+        As `make_carrier`.
+    """
+    if is_dressed(native, rig):
+        return native
+    return replace(native, carrier=make_carrier(native, rig))
+
+
 def is_dressed(model: MorphableModel, rig: MorphableModel) -> bool:
     """Whether a model is on the rig's mesh and has its blendshapes, and can be drawn as it is."""
     names = set(rig.blendshape_names)
     return names <= set(model.blendshape_names) and np.array_equal(model.faces, rig.faces)
+
+
+def carrier_arrays(carrier: Carrier) -> dict[str, NDArray[Any]]:
+    """Its arrays by name, each with ``carrier_`` before it, for the model's archive."""
+    return {PREFIX + name: np.asarray(value) for name, value in vars(carrier).items()}
 
 
 def read_carrier(arrays: Mapping[str, NDArray[Any]]) -> Carrier | None:
