@@ -156,9 +156,7 @@ def save_model(model: MorphableModel, path: str | PathLike[str]) -> None:
         "meta": np.array(json.dumps(meta, sort_keys=True)),
     }
     if model.carrier is not None:
-        from synth.morphable.carrier import carrier_arrays
-
-        arrays |= carrier_arrays(model.carrier)
+        arrays |= model.carrier.arrays()
     write_npz(path, arrays, level=1)
 
 
