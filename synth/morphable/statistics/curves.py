@@ -5,10 +5,11 @@ and how near its random faces are to real ones [1]_, each against the number of 
 are dealt into folds; for each fold a model is built from the subjects of the others.
 
 No mesh is read for it. Distances between meshes, and thus the components of any part of them,
-follow from their coefficients in the components of all [2]_; where all components were found,
-exactly. Where only the leading ones were (`synth.morphable.statistics.pca.SPACE`), what lies
-outside counts in full as not reached. The alignment is that of all meshes, those left out as
-well; its mean hardly depends on any one of them.
+follow from their coefficients in the components of all [2]_: exactly, where all components were
+found. Where only the leading ones were (the route ``incremental``), what lies outside counts in
+full as not reached, yet the errors come out a little small, as the modes of a fold cannot err
+into what lies outside. The alignment is that of all meshes, those left out as well; its mean
+hardly depends on any one of them.
 
 References
 ----------
@@ -37,6 +38,10 @@ Bool = NDArray[np.bool_]
 #: Points of a curve, and random faces of all folds together for specificity.
 POINTS = 30
 SAMPLES = 1000
+#: Sides of matrices whose eigenvectors are all computed; of larger ones only the leading.
+DIRECT = 2000
+#: Share by which the variance in the leading axes may still grow when iteration ends.
+SETTLED = 1e-9
 #: Half the width of a 95 % interval in standard errors.
 WIDE = 1.96
 
@@ -160,7 +165,9 @@ def _model(inside: Float, people: People, most: int) -> tuple[Float, Float, Floa
     mean = people.weights @ inside
     rows = (inside - mean) * np.sqrt(people.weights)[:, None]
     n, r = rows.shape
-    if n < r:
+    if min(n, r) > DIRECT:
+        values, axes = _leading(rows, most)
+    elif n < r:
         values, left = np.linalg.eigh(rows @ rows.T)
         values, left = values[::-1][:most], left[:, ::-1][:, :most]
         # Directions of no variance have no length to divide by, and nothing lies along them.
@@ -168,7 +175,32 @@ def _model(inside: Float, people: People, most: int) -> tuple[Float, Float, Floa
     else:
         values, axes = np.linalg.eigh(rows.T @ rows)
         values, axes = values[::-1][:most], axes[:, ::-1][:, :most]
-    return mean, axes, np.maximum(values, 0) * people.unbiased
+    # Eigenvectors have no sign, random faces do.
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0)
+    return mean, axes * np.where(largest < 0, -1.0, 1.0), np.maximum(values, 0) * people.unbiased
+
+
+def _leading(rows: Float, most: int) -> tuple[Float, Float]:
+    """Largest eigenvalues (most,) and eigenvectors (R, most) of ``rows.T @ rows``.
+
+    By subspace iteration. The rows are coefficients in the components of all meshes, so that
+    the first axes are nearly right to begin with; half as many more are carried along, and the
+    error falls by the ratio of the variances behind the last of these and of the axis in
+    question with each round.
+    """
+    carried = min(rows.shape[1], most + max(32, most // 2))
+    axes = np.eye(rows.shape[1], carried)
+    before = -1.0
+    for _ in range(100):
+        axes = np.linalg.qr(rows.T @ (rows @ axes))[0]
+        along = rows @ axes
+        values, turn = np.linalg.eigh(along.T @ along)
+        axes = axes @ turn[:, ::-1]
+        now = float(values[::-1][:most].sum())
+        if now - before <= SETTLED * now:
+            break
+        before = now
+    return values[::-1][:most].copy(), axes[:, :most]
 
 
 def _unreached(

@@ -37,8 +37,8 @@ Float = NDArray[np.float64]
 
 #: Bytes that may be used.
 MEMORY = 4 << 30
-#: Components found first; what the curves are computed in.
-SPACE = 2048
+#: Meshes that vary by less than this share of their size (squared) are equal but for rounding.
+EQUAL = 1e-10
 #: Variances below this share of the largest are rounding.
 RANK = 1e-12
 
@@ -55,7 +55,8 @@ class Components:
     sigma : (K,) float64
         Standard deviation along each unit mode.
     variances : (R,) float64
-        All variances that were found, largest first, K <= R < N; unbiased.
+        All variances that were found, largest first; unbiased. All there are, R < N and
+        R <= 3V, unless the route is ``incremental``.
     total : float
         Variance of the meshes, all components, found or not; unbiased.
     coefficients : (N, R) float64
@@ -90,10 +91,9 @@ class Components:
 def choose_route(meshes: int, vertices: int, memory: int = MEMORY) -> str:
     """The name of the way for N meshes of V vertices."""
 
-    def square(side: int) -> int:  # the matrix, its eigenvectors, and room to work
-        return 8 * side * (2 * side + 2 * min(side, SPACE))
-
-    gram, covariance = square(meshes), square(3 * vertices)
+    side = 3 * vertices
+    # The matrix, its eigenvectors and a copy, and the coefficients of the meshes.
+    gram, covariance = 24 * meshes**2, 24 * side**2 + 8 * meshes * side
     if min(gram, covariance) > memory:
         return "incremental"
     return "gram" if gram <= covariance else "covariance"
@@ -146,16 +146,11 @@ def principal_components(
     if route not in routes.ROUTES:
         raise UsageError(f"route: expected one of {sorted(routes.ROUTES)}, got {route!r}")
     job = routes.Job(meshes, alignment, people.weights, memory, progress or _silent)
-    most = max(SPACE, modes or 0)
-    while True:
-        found = routes.ROUTES[route](job, most)
-        if not found.total > 0:
-            raise MeshError(f"{meshes.source}: expected meshes that differ, got equal ones")
-        rank = int((found.values > RANK * found.values[0]).sum())
-        reached = np.cumsum(found.values[:rank]) >= variance * found.total * (1 - RANK)
-        if modes is not None or reached.any() or rank < most or route == "incremental":
-            break
-        most = len(meshes)  # so flat a spectrum is rare, and worth doing it all again
+    found = routes.ROUTES[route](job)
+    if not found.total > EQUAL * float((alignment.mean**2).sum()):
+        raise MeshError(f"{meshes.source}: expected meshes that differ, got equal ones")
+    rank = int((found.values > RANK * found.values[0]).sum())
+    reached = np.cumsum(found.values[:rank]) >= variance * found.total * (1 - RANK)
     wanted = modes or (int(np.argmax(reached)) + 1 if reached.any() else rank)
     return _finished(job, found, rank, min(wanted, rank), people.unbiased, route)
 
@@ -166,17 +161,17 @@ def _finished(
     """Modes with their signs and units."""
     unit = found.directions(keep)  # (K, 3V)
     largest = np.take_along_axis(unit, np.abs(unit).argmax(1)[:, None], 1)[:, 0]
-    signs = np.ones(rank)
-    signs[:keep] = np.where(largest < 0, -1.0, 1.0)
+    signs = np.where(largest < 0, -1.0, 1.0)
     variances = found.values[:rank] * unbiased
     sigma = np.sqrt(variances[:keep])
-    unit *= (signs[:keep] * sigma)[:, None]
+    unit *= (signs * sigma)[:, None]
+    found.coefficients[:, :keep] *= signs
     return Components(
         modes=unit.astype(np.float32).reshape(keep, job.meshes.n_vertices, 3),
         sigma=sigma,
         variances=variances,
         total=found.total * unbiased,
-        coefficients=found.coefficients[:, :rank] * signs,
+        coefficients=found.coefficients[:, :rank],
         squares=found.squares,
         route=route,
     )

@@ -71,7 +71,7 @@ class Found:
     directions: Callable[[int], Float]
 
 
-def gram(job: Job, most: int) -> Found:
+def gram(job: Job) -> Found:
     """By the inner products between meshes; exact."""
     from scipy.linalg.blas import dsyrk
 
@@ -80,24 +80,27 @@ def gram(job: Job, most: int) -> Found:
     for _, block in job.columns("inner products"):
         matrix = dsyrk(1.0, block.T, beta=1.0, c=matrix, trans=1, lower=1, overwrite_c=1)
     weighted = matrix.diagonal().copy()
-    values, vectors = _leading(matrix, most)
+    values, vectors = _eigen(matrix)
     del matrix
     job.progress("eigenvectors", 1.0)
-    root = np.sqrt(np.maximum(values, 0))
+    roots = np.sqrt(job.weights)[:, None]
+    lengths = np.sqrt(np.maximum(values, 0))
+    vectors *= lengths / roots  # from here on the coefficients: N x N is not held twice
+    coefficients = np.ascontiguousarray(vectors)
+    del vectors
 
     def directions(k: int) -> Float:
+        first = coefficients[:, :k] * (roots / values[:k])
         out = np.empty((k, job.meshes.n_vertices * 3))
         for part, block in job.columns("modes"):
-            out[:, part] = (block.T @ vectors[:, :k]).T
-        return np.asarray(out / root[:k, None])
+            out[:, part] = (block.T @ first).T
+        return out
 
-    coefficients = vectors * root
-    coefficients /= np.sqrt(job.weights)[:, None]
     squares = weighted / job.weights
     return Found(values, float(weighted.sum()), coefficients, squares, directions)
 
 
-def covariance(job: Job, most: int) -> Found:
+def covariance(job: Job) -> Found:
     """By the covariance of coordinates; exact."""
     from scipy.linalg.blas import dsyrk
 
@@ -106,18 +109,19 @@ def covariance(job: Job, most: int) -> Found:
     for _, block in job.rows("covariance"):
         matrix = dsyrk(1.0, block.T, beta=1.0, c=matrix, trans=0, lower=1, overwrite_c=1)
     total = float(matrix.trace())
-    values, vectors = _leading(matrix, min(most, len(job.meshes)))
+    values, vectors = _eigen(matrix)
+    del matrix
     job.progress("eigenvectors", 1.0)
     coefficients, squares = _coefficients(job, vectors)
     return Found(values, total, coefficients, squares, lambda k: vectors[:, :k].T.copy())
 
 
-def incremental(job: Job, most: int) -> Found:
+def incremental(job: Job) -> Found:
     """By updating the leading components block after block; what is cut off is lost."""
     side, n = job.meshes.n_vertices * 3, len(job.meshes)
     # Components, as many new meshes, both stacked, and the product that rotates them.
     room = max(8, job.memory // (8 * side * 6))
-    keep = min(most, n, room)
+    keep = min(n, room)
     values, basis, total = np.zeros(0), np.zeros((0, side)), 0.0
     for _, block in job.rows("components", keep):
         total += float(np.einsum("nd,nd->", block, block))
@@ -142,21 +146,17 @@ def _coefficients(job: Job, vectors: Float) -> tuple[Float, Float]:
     return out, squares
 
 
-def _leading(matrix: Float, most: int) -> tuple[Float, Float]:
-    """Largest eigenvalues first, with their vectors; `matrix` (its lower half) is destroyed."""
+def _eigen(matrix: Float) -> tuple[Float, Float]:
+    """Eigenvalues, largest first, with their vectors; `matrix` (its lower half) is destroyed."""
     from scipy.linalg import eigh
 
-    n = len(matrix)
-    first = max(0, n - most)
-    values, vectors = eigh(
-        matrix, lower=True, overwrite_a=True, check_finite=False, driver="evr",
-        subset_by_index=(first, n - 1),
-    )  # fmt: skip
+    # `evr` needs no further N x N numbers to work with, unlike `evd`.
+    values, vectors = eigh(matrix, lower=True, overwrite_a=True, check_finite=False, driver="evr")
     return values[::-1].copy(), vectors[:, ::-1]
 
 
 #: Name -> the way there.
-ROUTES: dict[str, Callable[[Job, int], Found]] = {
+ROUTES: dict[str, Callable[[Job], Found]] = {
     "gram": gram,
     "covariance": covariance,
     "incremental": incremental,
