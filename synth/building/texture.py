@@ -7,7 +7,7 @@ marked as missing, robust PCA with missing values fills and cleans, PCA gives me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -126,6 +126,7 @@ class _Reader:
     mirror: bool
     landmarks: str
     sources: tuple[ImageSource, ...]
+    pictured: frozenset[str] | None
 
     def detector(self) -> Detector:
         beside = self.sources if self.landmarks.startswith("file") else ()
@@ -139,7 +140,9 @@ class _Reader:
             image = load_image(source.path, source.name)
             landmarks = select_face(detector.detect(image))[0]
             check_photo(image, landmarks, limits)
-            found = observe(image, landmarks, self.model, self.layouts, self.mirror)
+            wanted = self.pictured is None or source.name in self.pictured
+            layouts = self.layouts if wanted else self.layouts[:1]
+            found = observe(image, landmarks, self.model, layouts, self.mirror)
         except SkipPhoto as skip:
             return Skip(source.name, skip.reason, skip.value, str(skip))
         return [Face(source.name, observations) for observations in found]
@@ -166,6 +169,7 @@ def read_faces(
     mirror: bool = True,
     landmarks: str = "dlib",
     workers: int = 1,
+    pictured: Collection[str] | None = None,
 ) -> Iterator[list[Face] | Skip]:
     """What each photo shows, in the photos' order; or why it cannot be used.
 
@@ -181,13 +185,16 @@ def read_faces(
         Detector, as `synth.landmarks.get_detector` wants it.
     workers : int
         Processes; the result is the same.
+    pictured : collection of str, optional
+        Only these photos are read at the layouts behind the first.
 
     Yields
     ------
     list of Face, or Skip
         The largest face of each photo, any expression, turned up to 45 degrees.
     """
-    reader = _Reader(model, tuple(layouts), mirror, landmarks, tuple(sources))
+    reader = _Reader(model, tuple(layouts), mirror, landmarks, tuple(sources),
+                     None if pictured is None else frozenset(pictured))  # fmt: skip
     if workers <= 1 or len(sources) < 2:
         with one_thread():
             detector = reader.detector()
