@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from synth.morphable.model import MorphableModel
 
-__all__ = ["Carrier", "carrier_arrays", "dressed", "is_dressed", "make_carrier", "read_carrier",
+__all__ = ["Carrier", "dressed", "is_dressed", "make_carrier", "read_carrier",
            "with_carrier"]  # fmt: skip
 
 Float = NDArray[np.float64]
@@ -65,9 +65,9 @@ class Carrier:
         Vertices of the native mesh.
     read : (r,) int32
         Rig vertices whose offsets tell which of the rig's own people differ alike.
-    reader : (K, r, 3) float32
+    reader : (K + 7, r, 3) float32
         How they tell it.
-    told : (m, 3, K) float32
+    told : (m, 3, K + 7) float32
         What that adds to the vertices `free`.
     free : (m,) int32
         Rig vertices that lie on nothing.
@@ -122,6 +122,10 @@ class Carrier:
         out[:, self.free] += np.einsum("ok,nxk->onx", alike, self.told)
         return out.reshape(*given.shape[:-2], rows.shape[0], 3)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its arrays by name, each with ``carrier_`` before it, for the model's archive."""
+        return {PREFIX + name: np.asarray(value) for name, value in vars(self).items()}
+
     def _operator(self) -> csr_matrix:
         from scipy.sparse import csr_matrix
 
@@ -157,7 +161,7 @@ def make_carrier(native: MorphableModel, rig: MorphableModel) -> Carrier:
     follow = extension(rig, placed.vertices, on)
     modes = moved_offsets(local_maps(rig, vertices), rig.modes)
     free = np.flatnonzero(placed.face < 0)
-    read, reader, told = companions(modes, follow, free, on)
+    read, reader, told = companions(vertices, modes, follow, free, on)
     rows = (follow @ direct).tocsr()
     rows.data[np.abs(rows.data) < 1e-6] = 0
     rows.eliminate_zeros()
@@ -241,11 +245,6 @@ def is_dressed(model: MorphableModel, rig: MorphableModel) -> bool:
     """Whether a model is on the rig's mesh and has its blendshapes, and can be drawn as it is."""
     names = set(rig.blendshape_names)
     return names <= set(model.blendshape_names) and np.array_equal(model.faces, rig.faces)
-
-
-def carrier_arrays(carrier: Carrier) -> dict[str, NDArray[Any]]:
-    """Its arrays by name, each with ``carrier_`` before it, for the model's archive."""
-    return {PREFIX + name: np.asarray(value) for name, value in vars(carrier).items()}
 
 
 def read_carrier(arrays: Mapping[str, NDArray[Any]]) -> Carrier | None:

@@ -154,17 +154,20 @@ def extension(rig: MorphableModel, placed: Float, covered: Index) -> csr_matrix:
 
 
 def companions(
-    modes: Float, follow: csr_matrix, free: Index, covered: Index
+    placed: Float, modes: Float, follow: csr_matrix, free: Index, covered: Index
 ) -> tuple[Index, Float, Float]:
     """What the rig's own people say of the uncovered vertices.
 
-    The identity modes that explain the offsets of the covered skin best (least squares with
-    the prior of the model) add to what the sparse map gives for the others.
+    The identity modes and the motion as a whole that explain the offsets of the covered skin
+    best (least squares with the prior of the model) add to what the sparse map gives for the
+    others.
 
     Parameters
     ----------
+    placed : (V, 3) float64
+        The rig on the face.
     modes : (K, V, 3) float64
-        Of the rig, turned to the face that it lies on.
+        Of the rig, turned to that face.
     follow : (V, V) sparse
         See `extension`.
     free : (m,) int
@@ -176,18 +179,28 @@ def companions(
     -------
     read : (r,) int64
         Vertices that are read.
-    reader : (K, r, 3) float64
+    reader : (K + 7, r, 3) float64
         Coefficients are the sum of ``reader * offsets[read]``.
-    told : (m, 3, K) float64
+    told : (m, 3, K + 7) float64
         What to add to the offsets of `free` per unit of each coefficient.
     """
+    modes = np.concatenate((modes, _whole(placed)))
     read = covered[:: max(1, len(covered) // READ)]
     seen = modes[:, read].reshape(len(modes), -1)
-    gram = seen @ seen.T + NOISE**2 * np.eye(len(modes))
+    prior = np.where(np.arange(len(modes)) < len(modes) - 7, NOISE**2, 1e-6)
+    gram = seen @ seen.T + np.diag(prior)
     reader = np.linalg.solve(gram, seen).reshape(len(modes), len(read), 3)
     rows = follow[free]
     told = np.stack([mode[free] - rows @ mode for mode in modes], axis=2)
     return read, reader, told
+
+
+def _whole(placed: Float) -> Float:
+    """(7, V, 3) small shifts, turns and growth of everything, about 1 mm each."""
+    away = (placed - placed.mean(0)) / 80.0
+    shifts = np.broadcast_to(np.eye(3)[:, None], (3, *placed.shape))
+    turns = np.cross(np.eye(3)[:, None], away[None])
+    return np.concatenate((shifts, turns, away[None]))
 
 
 def _smooth_rows(rig: MorphableModel, free: Index, covered: Index) -> csr_matrix:

@@ -39,6 +39,8 @@ STIFFNESS = (30.0, 10.0, 3.0, 1.0, 0.4)
 FAR, FACING = 0.08, 0.5
 #: A nearest point on the rim of the native mesh counts when it is as near as this.
 RIM = 0.01
+#: The way back from a nearest point to the rig is at least this share of the way there.
+MUTUAL = 0.5
 #: Least share of the rig's skin around the landmarks that must find its place.
 LEAST_COVERED = 0.5
 #: Root mean square distance of the inner landmarks from those of the rig, once brought to them, as
@@ -130,7 +132,9 @@ def _same_mesh(native: MorphableModel, rig: MorphableModel) -> Placed:
     face[on], bary[on, corner[on]] = row[on], 1.0
     weight = np.zeros(rig.n_vertices)
     weight[on] = 1e6
-    vertices = rig.mean + _bend(rig, native.mean - rig.mean, weight, 1.0)
+    scale, turn, shift = similarity(rig.mean[on], native.mean[on])
+    start = scale * rig.mean @ turn.T + shift
+    vertices = start + _bend(rig, native.mean - start, weight, 1.0)
     vertices[on] = native.mean[on]
     return Placed(vertices, face, bary)
 
@@ -168,6 +172,7 @@ def _goals(
 ) -> tuple[Float, Float, NDArray[np.int32], Float]:  # fmt: skip
     """Nearest points, their weights (0 where they do not count), triangles, coordinates."""
     found = surface.nearest(vertices)
+    skin = rig.faces[skin_faces(rig)]
     normals = vertex_normals(vertices, rig.faces)
     tri = surface.vertices[surface.faces[found.face]]
     across = np.cross(tri[:, 1] - tri[:, 0], tri[:, 2] - tri[:, 0])
@@ -176,6 +181,9 @@ def _goals(
     rim = _on_rim(surface, found.face, found.bary)
     good = facing & (found.distance < loose * FAR * iod) & ~inner
     good &= ~rim | (found.distance < RIM * iod)
+    # where another part of the rig lies nearer to the place found, it is that part's place
+    back = Surface(vertices, skin).nearest(found.point).distance
+    good &= (found.distance < RIM * iod) | (back > MUTUAL * found.distance)
     return found.point, good.astype(np.float64), found.face, found.bary
 
 
