@@ -6,9 +6,9 @@ Makes a stack of synthetic meshes on the disk (2.4 GB for the sizes above; delet
 a head-sized cloud with 150 modes of falling variance, noise, and a rigid motion each, two meshes
 a subject. Then aligns them, takes the principal components and measures the curves, and prints a
 row of the table of ``docs/model_building.md``: processor time of all threads together, which
-other work on the machine hardly changes (the time that passed is printed as well). What was put in is compared
-with what came out. Peak memory is the process's largest resident set (``ru_maxrss``); stacks
-are read with plain reads, so that no page of the file counts.
+other work on the machine hardly changes (the time that passed is printed as well). What was put
+in is compared with what came out. Peak memory is the process's largest resident set
+(``ru_maxrss``); stacks are read with plain reads, so that no page of the file counts.
 
 Threads are those of the linear algebra: set OMP_NUM_THREADS.
 """
