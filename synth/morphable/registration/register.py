@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from synth.errors import MeshError
 from synth.meshes.mesh import Mesh
 from synth.morphable.registration.frame import Similarity, fit_similarity, scan_unit
-from synth.morphable.registration.nicp import Scan, counterparts, nicp, prepare_scan
+from synth.morphable.registration.nicp import nicp
+from synth.morphable.registration.prior import relaxed
 from synth.morphable.registration.record import REASONS, RegisterSettings, Registration
+from synth.morphable.registration.scan import Scan, counterparts, prepare_scan
 from synth.morphable.registration.template import LandmarkPlaces, Template, prepare_template
 
 __all__ = ["RegistrationError", "register"]
@@ -92,7 +94,7 @@ def register(
     unit = scan_unit(1 / to_template.scale)
     back = to_template.inverse()
     back = Similarity(back.scale * unit, back.rotation, back.shift * unit)
-    rest = _affine(template, scan.landmarks)
+    rest = relaxed(template, scan)
     begin = None if start is None else back.inverse()(np.asarray(start, np.float64))
     vertices = nicp(template, rest, scan, start=begin)
     return _judged(template, scan, rest, vertices, back, unit, settings)
@@ -135,18 +137,6 @@ def _aligned(
             f"{spread:.3g}; give both in one unit and one place",
         )
     return found
-
-
-def _affine(template: Template, wanted: Float) -> Float:
-    """The template under the affine map that brings its landmarks nearest, near to identity."""
-    known = np.isfinite(wanted).all(1)
-    own = template.landmarks[known]
-    centre = own.mean(0)
-    a, b = own - centre, wanted[known] - own
-    ridge = 0.1 * len(a) * (template.size / 2) ** 2 / 3 * np.eye(3)
-    slope = np.linalg.solve(a.T @ a + ridge, a.T @ (b - b.mean(0)))
-    v = template.mesh.vertices
-    return np.asarray(v + (v - centre) @ slope + b.mean(0))
 
 
 def _judged(

@@ -48,6 +48,8 @@ class Template:
     bilaplacian : sparse (V, V)
     system : BlockCholesky
         Of matrices with the pattern of the bilaplacian and the landmarks.
+    modes : (M, V, 3) float64 or None
+        How such faces differ and move, each per standard deviation; see `prior`.
     size : float
         Between the outer eye corners, of other than 68 landmarks twice their spread.
     """
@@ -59,6 +61,7 @@ class Template:
     laplacian: Any
     bilaplacian: Any
     system: BlockCholesky
+    modes: Float | None
     size: float
 
     @property
@@ -67,7 +70,9 @@ class Template:
         return np.asarray(self.marks @ self.mesh.vertices)
 
 
-def prepare_template(mesh: Mesh, landmarks: LandmarkPlaces) -> Template:
+def prepare_template(
+    mesh: Mesh, landmarks: LandmarkPlaces, modes: ArrayLike | None = None
+) -> Template:
     """The operators of a template.
 
     Parameters
@@ -76,6 +81,9 @@ def prepare_template(mesh: Mesh, landmarks: LandmarkPlaces) -> Template:
         Every vertex used by a triangle.
     landmarks : (faces (n,), bary (n, 3)) or (n,) int
         Where the landmarks are; 68 are in the order of iBUG.
+    modes : (M, V, 3) float, optional
+        Displacements by which the faces of a model of the template differ and move, each of
+        one standard deviation.
 
     Raises
     ------
@@ -100,11 +108,14 @@ def prepare_template(mesh: Mesh, landmarks: LandmarkPlaces) -> Template:
         if len(points) == 68
         else 2 * float(np.sqrt(points.var(0).sum()))
     )
+    if modes is not None:
+        modes = np.asarray(modes, np.float64)
+        if modes.shape[1:] != v.shape:
+            raise MeshError(f"modes: expected (M, {len(v)}, 3), got {modes.shape}")
     bilaplacian = (laplacian @ sp.diags(1 / area) @ laplacian).tocsr()
     system = BlockCholesky(abs(bilaplacian) + abs(marks.T @ marks))
-    return Template(
-        mesh, marks, area, boundary_vertices(mesh), laplacian, bilaplacian, system, size
-    )
+    rim = boundary_vertices(mesh)
+    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, modes, size)
 
 
 def boundary_vertices(mesh: Mesh) -> NDArray[np.bool_]:
