@@ -43,6 +43,8 @@ Float = NDArray[np.float64]
 LEAST_PEOPLE = 8
 #: Photos turned farther are left out, degrees: their landmarks do not hold the mesh in place.
 YAW = 45.0
+#: Of people, to see how much of a stranger the modes leave.
+FOLDS = 5
 #: A face may be this much smaller than the features' size.
 SMALLER = 0.6
 
@@ -268,7 +270,8 @@ def build_texture(
             "the camera"
         )
     values, seen = values[:, kept], seen[:, kept]
-    components, noise, figures = components_of(values, seen, s)
+    who = [people[face.source] for face in faces]
+    components, noise, figures = components_of(values, seen, s, who)
     said(
         f"{len(components.modes)} modes of {values.shape[1]} places; robust PCA: rank "
         f"{figures['rank']}, {figures['corrupted']:.1%} of the values taken for errors"
@@ -312,28 +315,72 @@ def _often_seen(seen: NDArray[np.bool_], people: Sequence[str]) -> NDArray[np.bo
 
 
 def components_of(
-    values: NDArray[np.float32], seen: NDArray[np.bool_], settings: TextureSettings
+    values: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    settings: TextureSettings,
+    people: Sequence[str],
 ) -> tuple[Components, float, dict[str, float]]:
-    """Mean, modes, noise and figures of features (N, n, C) of which some are missing (N, n)."""
+    """Mean, modes and noise of features.
+
+    Parameters
+    ----------
+    values : (N, n, C) float32
+    seen : (N, n) bool
+        Where they are known.
+    settings : TextureSettings
+    people : sequence of N str
+
+    Returns
+    -------
+    components : Components
+        Of n * C values.
+    noise : float
+        What the modes leave of a value of a person they were not learned from.
+    figures : dict
+        ``rank`` of the clean part, share ``corrupted`` and ``seen``.
+    """
     count, _, depth = values.shape
     data = values.reshape(count, -1).astype(np.float64)
     mask = np.repeat(seen, depth, axis=1)
-    counted = np.maximum(mask.sum(0), 1)
-    center = np.where(mask, data, 0).sum(0) / counted
+    center = np.where(mask, data, 0).sum(0) / np.maximum(mask.sum(0), 1)
     centred = np.where(mask, data - center, 0)
+    clean = centred
     figures = {"rank": count, "corrupted": 0.0, "seen": float(seen.mean())}
     if settings.robust:
         usual = 1 / np.sqrt(mask.mean() * max(data.shape))
         found = robust_pca(centred, mask, settings.penalty * usual)
-        centred = found.low_rank
+        clean = found.low_rank
         wrong = (found.sparse != 0) & mask
         figures |= {"rank": found.rank, "corrupted": float(wrong.sum() / mask.sum())}
-    all_modes = principal_components(centred)
-    power = np.cumsum(all_modes.sigma**2)
-    enough = int(np.searchsorted(power / power[-1], settings.variance - 1e-12)) + 1
-    modes = min(enough, settings.modes or enough, len(all_modes.sigma))
-    kept = all_modes.keep(modes)
-    rest = np.where(mask, data - center - kept.mean, 0)
-    rest -= np.where(mask, (rest @ kept.modes.T) @ kept.modes, 0)
-    noise = float(np.sqrt((rest**2).sum() / max(mask.sum(), 1)))
+    kept = _kept_modes(principal_components(clean), settings)
+    noise = _noise(centred, mask, clean, settings, people)
     return Components(kept.mean + center, kept.modes, kept.sigma), noise, figures
+
+
+def _kept_modes(components: Components, settings: TextureSettings) -> Components:
+    power = np.cumsum(components.sigma**2)
+    if not len(power):
+        raise UsageError("input: expected photos that differ, got copies of one; add photos")
+    enough = int(np.searchsorted(power / power[-1], settings.variance - 1e-12)) + 1
+    return components.keep(min(enough, settings.modes or enough, len(power)))
+
+
+def _noise(
+    data: Float,
+    mask: NDArray[np.bool_],
+    clean: Float,
+    settings: TextureSettings,
+    people: Sequence[str],
+) -> float:
+    """What modes leave of a value, root mean square, cross-validated over people."""
+    _, who = np.unique(people, return_inverse=True)
+    total = 0.0
+    for fold in range(FOLDS):
+        out = who % FOLDS == fold
+        if not out.any():
+            continue
+        others = _kept_modes(principal_components(clean[~out]), settings)
+        rest = np.where(mask[out], data[out] - others.mean, 0)
+        rest -= (rest @ others.modes.T) @ others.modes
+        total += float((rest[mask[out]] ** 2).sum())
+    return float(np.sqrt(total / mask.sum()))

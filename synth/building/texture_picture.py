@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.building.texture_samples import COLOUR, Layout, Observation
+from synth.morphable.surface_samples import face_outline, in_polygon
 from synth.render.raster import rasterise
 from synth.types import inter_ocular
 
@@ -30,6 +31,8 @@ EYES = 104.0
 #: How many standard deviations the modes are drawn at.
 REACH = 2.0
 PAPER = 255
+#: How much more than the sampled region is drawn.
+MARGIN = 1.06
 
 
 def canvas_layout(model: MorphableModel) -> tuple[Layout, NDArray[np.bool_]]:
@@ -58,6 +61,11 @@ def canvas_layout(model: MorphableModel) -> tuple[Layout, NDArray[np.bool_]]:
     )
     ids, rest, _ = rasterise(seen, model.faces, (0, 0, width, height), perspective=False)
     drawn = (ids >= 0) & shown[np.maximum(ids, 0)]
+    rows, columns = np.indices(ids.shape)
+    places = np.column_stack((columns.ravel(), rows.ravel())) - middle
+    drawn &= in_polygon(places * (1 / scale, -1 / scale), MARGIN * face_outline(marks)).reshape(
+        ids.shape
+    )
     rest = rest[drawn].astype(np.float64)
     bary = np.column_stack((1 - rest.sum(1), rest))
     return Layout(COLOUR, EYES, ids[drawn].astype(np.int32), bary), drawn
@@ -109,10 +117,16 @@ def draw_texture(
     slopes = np.linalg.solve(gram, np.einsum("ik,ipc->kpc", scores, rest).reshape(modes, -1))
     slopes = slopes.reshape(modes, *mean.shape)
 
+    known = np.zeros(drawn.shape, np.uint8)
+    known[drawn] = enough
+    # The slit of the mouth and pixels between triangles.
+    gaps = cv2.morphologyEx(known, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) - known
+
     def picture(content: Float) -> NDArray[np.uint8]:
         canvas = np.full((*drawn.shape, 3), float(PAPER))
         canvas[drawn] = np.where(enough[:, None], content, PAPER)
-        return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+        whole = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+        return np.asarray(cv2.inpaint(whole, gaps, 2, cv2.INPAINT_TELEA), np.uint8)
 
     pictures = [picture(mean)]
     for slope in slopes:

@@ -22,7 +22,7 @@ from synth.types import inter_ocular
 if TYPE_CHECKING:
     from synth.morphable.model import MorphableModel
 
-__all__ = ["face_samples", "in_polygon"]
+__all__ = ["face_outline", "face_samples", "in_polygon"]
 
 Float = NDArray[np.float64]
 
@@ -47,8 +47,8 @@ def in_polygon(points: Float, corners: Float) -> NDArray[np.bool_]:
     return np.asarray((crosses & (x < at)).sum(1) % 2 == 1)
 
 
-def _outline(marks: Float) -> Float:
-    """(m, 2) jaw and forehead of the mean face, seen from the front."""
+def face_outline(marks: Float) -> Float:
+    """(m, 2) outline of the sampled region, of the mean face's landmarks, from the front."""
     iod = inter_ocular(marks)
     jaw = marks[:17, :2]
     middle = np.array([0.0, jaw[:, 1].mean()])
@@ -116,7 +116,7 @@ def _candidates(
     root, share = np.sqrt(rng.random(count)), rng.random(count)
     bary = np.column_stack((1 - root, root * (1 - share), root * share))
     points = np.einsum("nc,ncd->nd", bary, corners[faces])
-    inside = in_polygon(points[:, :2], _outline(marks)) & (points[:, 0] > distance / 2)
+    inside = in_polygon(points[:, :2], face_outline(marks)) & (points[:, 0] > distance / 2)
     openings = [in_polygon(points[:, :2], marks[list(eye), :2]) for eye in EYE_LANDMARKS]
     inside &= ~eye[faces] | np.any(openings, axis=0)
     return faces[inside], bary[inside], points[inside]
