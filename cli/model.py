@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "import": "synth.cli.model_import:import_",
     "info": "synth.cli.model_info",
     "build": "synth.cli.model_build",
+    "components": "synth.cli.model_components",
     "texture": "synth.cli.model_texture",
 }
 

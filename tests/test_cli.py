@@ -44,6 +44,7 @@ COMMANDS = [
     "experiment run",
     "experiment run real-faces",
     "model",
+    "model components",
     "model import",
     "model info",
     "model build",

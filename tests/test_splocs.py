@@ -198,7 +198,7 @@ def test_saved_components_are_the_same(tmp_path):
     found.save(tmp_path / "c.npz")
     again = load_components(tmp_path / "c.npz")
     np.testing.assert_array_equal(again.components, found.components)
-    assert (again.constraint, again.strict, again.sparsity) == ("signed", False, 2.0)
+    assert (again.constraint, again.strict, again.sparsity) == ("signed", False, 2.4)
     np.testing.assert_allclose(again.offsets(), found.offsets())
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     for name in ("other.npz", "none.npz"):

@@ -52,7 +52,9 @@ Float = NDArray[np.float64]
 CONSTRAINTS = ("signed", "non-negative")
 FORMAT = "synth-components-1"
 #: Default distances of `SplocsSettings.support`, as shares of the mesh's longest side.
-SUPPORT = (0.1, 0.4)
+SUPPORT = (0.07, 0.25)
+#: Default sparsity per frame.
+SPARSITY = 0.04
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ class SplocsSettings:
     constraint : str
         "signed": the largest absolute weight of a component is 1; "non-negative": weights
         are 0 or more and the largest is 1.
-    sparsity : float
+    sparsity : float or None
         Lambda of the paper, for offsets of unit standard deviation: more makes components
-        smaller and explains less. It weighs against the sum over all frames.
+        smaller and explains less. It weighs against the sum over all frames, so None is
+        `SPARSITY` times their number (the 2 of the authors' program at 50 frames).
     support : (float, float) or None
         Distances along the surface from a component's middle, in the unit of the mesh, up to
         which nothing is punished and from which sparsity is in full force; `SUPPORT` when None.
@@ -85,7 +88,7 @@ class SplocsSettings:
     """
 
     constraint: str = "signed"
-    sparsity: float = 2.0
+    sparsity: float | None = None
     support: tuple[float, float] | None = None
     strict: bool = False
     iterations: int = 30
@@ -99,8 +102,10 @@ class SplocsSettings:
             raise UsageError(
                 f"constraint: expected {' or '.join(CONSTRAINTS)}, got {self.constraint!r}"
             )
-        if not (np.isfinite(self.sparsity) and self.sparsity >= 0):
-            raise UsageError(f"lambda: expected 0 or more, got {self.sparsity}; 2 is usual")
+        if self.sparsity is not None and not 0 <= self.sparsity < np.inf:
+            raise UsageError(
+                f"lambda: expected 0 or more, got {self.sparsity}; leave it out for the default"
+            )
         if self.support is not None and not 0 <= self.support[0] < self.support[1] < np.inf:
             raise UsageError(
                 f"support: expected 0 <= MIN < MAX, got {self.support[0]:g} {self.support[1]:g}"
@@ -241,42 +246,57 @@ def sparse_components(
         raise ShapeError("offsets: expected finite numbers that differ, got none; check the meshes")
     size = float(np.ptp(rest, axis=0).max())
     support = settings.support or (SUPPORT[0] * size, SUPPORT[1] * size)
+    sparsity = SPARSITY * len(x) if settings.sparsity is None else settings.sparsity
     flat = (x / scale).reshape(len(x), -1)
-    found = _search(flat, Geodesics(rest, triangles), count, settings, support, progress)
-    components, weights, centers, history = found
+    penalties = _Penalties(Geodesics(rest, triangles), support, sparsity, settings.strict)
+    components, weights, centers, history = _search(flat, penalties, count, settings, progress)
     order = np.argsort(-(weights**2).sum(0) * (components**2).sum((1, 2)), kind="stable")
     return SparseComponents(
         scale * components[order], weights[:, order], centers[order], rest, triangles,
-        settings.constraint, settings.sparsity, np.array(support), settings.strict, history,
+        settings.constraint, sparsity, np.array(support), settings.strict, history,
     )  # fmt: skip
+
+
+class _Penalties:
+    """What is punished around vertices, each looked up once."""
+
+    def __init__(
+        self, geodesics: Geodesics, support: tuple[float, float], sparsity: float, strict: bool
+    ) -> None:
+        self._geodesics, self._support = geodesics, support
+        self._sparsity, self._strict = sparsity, strict
+        self._maps: dict[int, Float] = {}
+
+    def around(self, centers: NDArray[np.int64]) -> Float:
+        """(k, V) 0 near each center to 1 far away."""
+        new = sorted(set(centers.tolist()) - self._maps.keys())
+        if new:
+            for vertex, away in zip(new, self._geodesics.distances(new), strict=True):
+                self._maps[vertex] = support_map(away, self._support)
+        return np.array([self._maps[vertex] for vertex in centers.tolist()])
+
+    def __call__(self, centers: NDArray[np.int64]) -> Float:
+        """(k, V) lambda; infinite beyond a strict support."""
+        grown = self.around(centers)
+        return np.where((grown >= 1) & self._strict, np.inf, self._sparsity * grown)
 
 
 def _search(
     x: Float,
-    geodesics: Geodesics,
+    penalties: _Penalties,
     count: int,
     settings: SplocsSettings,
-    support: tuple[float, float],
     progress: Callable[[int, int], None],
 ) -> tuple[Float, Float, NDArray[np.int64], Float]:
     signed = settings.constraint == "signed"
-    maps: dict[int, Float] = {}
-
-    def punish(centers: NDArray[np.int64]) -> Float:
-        """(k, V) lambda around each vertex; what lies beyond a strict support, infinite."""
-        new = sorted(set(centers.tolist()) - maps.keys())
-        for vertex, away in zip(new, geodesics.distances(new) if new else (), strict=True):
-            maps[vertex] = support_map(away, support)
-        grown = np.array([maps[vertex] for vertex in centers.tolist()])
-        return np.where((grown >= 1) & settings.strict, np.inf, settings.sparsity * grown)
-
-    w, c, centers = first_components(x, count, signed, lambda v: 1 - support_map(
-        geodesics.distances([v])[0], support))  # fmt: skip
+    w, c, centers = first_components(
+        x, count, signed, lambda vertex: 1 - penalties.around(np.array([vertex]))[0]
+    )
     square, history = float((x**2).sum()), []
     for turn in range(settings.iterations):
         if turn < settings.settle:
             centers = (c**2).sum(2).argmax(1)
-        penalty = punish(centers)
+        penalty = penalties(centers)
         c = np.where(np.isinf(penalty)[:, :, None], 0.0, c)
         before = objective(square, x, w, c, penalty)
         w, c = improve_weights(x, w, c, penalty, signed)
