@@ -98,6 +98,7 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
     names = [str(name) for name in data["names"]]
     order, own = _order(names, "own_blendshapes" in data)
     wide = len(order)
+    own_blendshapes = _own_blendshapes(data, len(own))
     classes = len(data["class_va"])
     va = _numbers(data, "class_va", (classes, 2), -1, 1)
     weights = _weights(data, "class_weights", (classes, wide), order)
@@ -128,7 +129,7 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
         component_sd=_numbers(data, "component_sd", (classes, parts), 0, np.inf),
         expressions=_expressions(data, order),
         samples=_samples(data, order, classes),
-        own_blendshapes=_own_blendshapes(data, len(own)),
+        own_blendshapes=own_blendshapes,
         own_topology=_own_topology(data),
     )
 
