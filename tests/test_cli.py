@@ -50,6 +50,7 @@ COMMANDS = [
     "model build",
     "gallery",
     "gallery annotate-check",
+    "gallery build",
     "dataset",
     "dataset check",
     "dataset replay",

@@ -32,6 +32,7 @@ from synth.expressions.own_gallery import Split, gallery_arrays, least_weights, 
 from synth.expressions.ward import ward_labels
 from synth.image_files import write_atomic
 from synth.meshes.collection import MeshCollection, open_collection
+from synth.morphable.carrier import dressed, is_dressed, make_carrier
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.native import topology_digest
 
@@ -285,18 +286,14 @@ def _on_rig(
     settings: GallerySettings,
 ) -> tuple[Split, Float]:
     """The mean faces on the renderer's mesh, and how frames of one class differ in weights."""
-    if topology_digest(model.faces) == topology_digest(rig.faces):
+    if is_dressed(model, rig):
         worn, carry, measured = model, np.asarray, np.ones(rig.n_vertices, np.bool_)
     else:
-        from synth.morphable.carrier import dressed, make_carrier
-
-        carrier = getattr(model, "carrier", None) or make_carrier(model, rig)
+        carrier = model.carrier or make_carrier(model, rig)
         worn, carry = dressed(model, rig, carrier), carrier.offsets
         outside = np.isin(rig.parts, [rig.part_names.index(name) for name in OUTSIDE])
         measured = carrier.covered.copy()
         measured[np.setdiff1d(np.arange(rig.n_vertices), rig.faces[outside])] = False
-    if not set(NAMES) <= set(worn.blendshape_names):
-        worn = rig
     shapes = worn.blendshapes[[worn.blendshape_names.index(name) for name in NAMES]]
     split = split_faces(carry(means), shapes, rig.faces, measured, settings.bound)
     # some frames, as they differ from their class's mean, in weights

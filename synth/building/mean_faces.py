@@ -19,7 +19,7 @@ from synth.expressions.alignment import aligned, stillness
 from synth.expressions.labels import MeshLabels
 from synth.meshes.collection import MeshCollection
 
-__all__ = ["Frames", "Neutrals", "read_frames", "read_neutrals"]
+__all__ = ["Frames", "Neutrals", "read_frames", "read_neutrals", "sample_of"]
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]

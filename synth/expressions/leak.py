@@ -120,25 +120,30 @@ def train_probe(
     """
     train = ~held_out
     terms = _terms(va)
-    expected = np.linalg.lstsq(terms[train], coefficients[train].astype(np.float64), rcond=None)[0]
-    rest = coefficients - terms @ expected
     people = int(subject.max()) + 1
-    size = np.maximum(np.bincount(subject[train], minlength=people), 1)
-    share = 1 / (size[subject[train]] * people)
+    who = subject[train]
+    size = np.maximum(np.bincount(who, minlength=people), 1)
+    # within subjects: else the ratings of a class of one subject would explain that subject
+    own_terms, own_faces = (
+        values[train] - (_sums(values[train], who, people) / size[:, None])[who]
+        for values in (terms, coefficients.astype(np.float64))
+    )
+    expected = np.linalg.lstsq(own_terms, own_faces, rcond=None)[0]
+    rest = coefficients - terms @ expected
+    share = 1 / (size[who] * people)
     middle = share @ rest[train]
     centred = rest[train] - middle
     spread = centred.T @ (centred * share[:, None])
     spread += (RIDGE * np.trace(spread) / len(spread) + 1e-12) * np.eye(len(spread))
-    toward = np.zeros((people, rest.shape[1]))
-    np.add.at(toward, subject[train], centred * share[:, None])
+    toward = _sums(centred * share[:, None], who, people)
     weights = np.linalg.solve(spread, toward.T)
     bias = 1 / people - middle @ weights
     if not held_out.any():
         return Probe(expected, weights, bias, np.nan, 1.0)
     found = rest[held_out] @ weights + bias
-    who = subject[held_out]
-    right = float((found.argmax(1) == who).mean())
-    return Probe(expected, weights, bias, right, float(found[np.arange(len(who)), who].mean()))
+    whose = subject[held_out]
+    right = float((found.argmax(1) == whose).mean())
+    return Probe(expected, weights, bias, right, float(found[np.arange(len(whose)), whose].mean()))
 
 
 def identity_leak(
@@ -222,20 +227,22 @@ def _held_out(subject: Int, sequence: Int) -> NDArray[np.bool_]:
 
 def _means(faces: Float, label: Int, classes: int) -> Float:
     """(K, P) mean of every class's frames; 0 where there is none."""
-    total = np.zeros((classes, faces.shape[1]))
-    np.add.at(total, label, faces)
-    return total / np.maximum(np.bincount(label, minlength=classes), 1)[:, None]
+    size = np.maximum(np.bincount(label, minlength=classes), 1)
+    return _sums(faces, label, classes) / size[:, None]
+
+
+def _sums(values: Float, group: Int, groups: int) -> Float:
+    """(groups, D) sums of the rows of every group."""
+    return np.stack([np.bincount(group, column, groups) for column in values.T], axis=1)
 
 
 def _left_out(coefficients: NDArray[Any], label: Int, subject: Int, table: Int) -> Float:
     """(K,) largest change of a class's mean when one of its subjects is left out."""
     classes, people = table.shape
     pairs, index = np.unique(label * people + subject, return_inverse=True)
-    total = np.zeros((len(pairs), coefficients.shape[1]))
-    np.add.at(total, index, coefficients)
+    total = _sums(coefficients, index, len(pairs))
     of_class, who = pairs // people, pairs % people
-    whole = np.zeros((classes, coefficients.shape[1]))
-    np.add.at(whole, of_class, total)
+    whole = _sums(total, of_class, classes)
     count = table.sum(1)[of_class]
     others = count - table[of_class, who]
     mean = whole[of_class] / count[:, None]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,12 +26,15 @@ Bool = NDArray[np.bool_]
 
 #: Largest weight of an ARKit blendshape, as in every gallery.
 LARGEST = 1.1
-#: A blendshape is asked for when the measured vertices hold this share of its motion: skin
-#: says nothing of the tongue, and little of the gaze.
-SEEN = 0.4
+#: A blendshape is asked for when the measured vertices hold this share of its motion; gaze and
+#: tongue only when eyeballs and tongue were measured: from the lids alone gaze is a guess.
+SEEN, WHOLE = 0.3, 0.9
+INNER = np.array([name.startswith("eyeLook") or name == "tongueOut" for name in NAMES])
 #: Ridge of the least squares, as a share of the median squared size of a blendshape: of two
 #: ways to make a face the one with smaller weights.
 RIDGE = 3e-3
+#: Rounds over the weights; they stop when none moves.
+SWEEPS = 5000
 #: How fast what is left fades into vertices that were not measured, per edge.
 FADING = 0.15
 #: Tried growths along a ray and widths of the smoothing kernel.
@@ -67,23 +71,36 @@ def least_weights(faces: Float, blendshapes: Float) -> Float:
     Bounded least squares with a small ridge; of two blendshapes that undo each other only
     the excess of the stronger is kept. Blendshapes of zeros get zero.
     """
-    from scipy.optimize import lsq_linear
-
     gram = blendshapes @ blendshapes.T
     used = np.flatnonzero(np.diag(gram) > 0)
     gram = gram[np.ix_(used, used)]
     gram[np.diag_indices(len(used))] += RIDGE * np.median(np.diag(gram))
-    root = np.linalg.cholesky(gram).T  # |root w - root^-T b|^2 is the cost but for a constant
-    sides = np.linalg.solve(root.T, (faces @ blendshapes[used].T).T).T
     weights = np.zeros((len(faces), len(blendshapes)))
-    for row, side in zip(weights, sides, strict=True):
-        if side.any():
-            row[used] = np.clip(lsq_linear(root, side, (0, LARGEST), "bvls").x, 0, LARGEST)
+    weights[:, used] = _bounded(gram, faces @ blendshapes[used].T, LARGEST)
     for a, b in OPPOSITES:
         common = np.minimum(weights[:, a], weights[:, b])
         weights[:, a] -= common
         weights[:, b] -= common
     return weights
+
+
+@numba.njit(cache=True)
+def _bounded(gram: Float, sides: Float, high: float) -> Float:  # pragma: no cover
+    """Rows x in [0, high] of least ``x G x / 2 - side x``, one coordinate after the other."""
+    out = np.zeros_like(sides)
+    for row in range(len(sides)):
+        x, slope = out[row], -sides[row]
+        for _ in range(SWEEPS):
+            largest = 0.0
+            for i in range(len(x)):
+                step = min(max(x[i] - slope[i] / gram[i, i], 0.0), high) - x[i]
+                if step != 0.0:
+                    x[i] += step
+                    slope += step * gram[i]
+                    largest = max(largest, abs(step))
+            if largest < 1e-7:
+                break
+    return out
 
 
 def split_faces(
@@ -116,7 +133,7 @@ def split_faces(
     shapes = np.asarray(blendshapes, np.float64)
     moved = (shapes**2).sum((1, 2))
     shapes_here = shapes[:, known].reshape(len(shapes), -1)
-    unseen = (shapes_here**2).sum(1) < SEEN * moved
+    unseen = (shapes_here**2).sum(1) < np.where(INNER, WHOLE, SEEN) * moved
     shapes_here = np.where(unseen[:, None], 0.0, shapes_here)
     arkit = least_weights(target, shapes_here)
     left = target - arkit @ shapes_here
