@@ -12,6 +12,7 @@ __all__ = ["model"]
 COMMANDS: dict[str, str] = {
     "import": "synth.cli.model_import:import_",
     "info": "synth.cli.model_info",
+    "register": "synth.cli.model_register",
     "build": "synth.cli.model_build",
     "components": "synth.cli.model_components",
     "texture": "synth.cli.model_texture",

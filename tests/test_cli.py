@@ -47,6 +47,7 @@ COMMANDS = [
     "model components",
     "model import",
     "model info",
+    "model register",
     "model build",
     "gallery",
     "gallery annotate-check",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.morphable.landmark_map import similarity
+
 __all__ = ["Similarity", "fit_similarity", "scan_unit"]
 
 Float = NDArray[np.float64]
@@ -41,18 +43,8 @@ def fit_similarity(source: Float, target: Float) -> Similarity:
     ----------
     source, target : (n, 3) float64
         At least three points that are not on one line.
-
-    References
-    ----------
-    .. [1] Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
-       Patterns", PAMI 1991.
     """
-    a, b = source - source.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt)) or 1])
-    rotation = (u * sign) @ vt
-    scale = float((s * sign).sum() / max((a**2).sum(), 1e-300))
-    return Similarity(scale, rotation, target.mean(0) - scale * rotation @ source.mean(0))
+    return Similarity(*similarity(source, target))
 
 
 def scan_unit(scale: float) -> float:

@@ -1,0 +1,73 @@
+"""The report of a run of registrations: a table of all, a page with counts and the worst."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synth.image_files import write_atomic
+from synth.morphable.registration import REASONS
+
+if TYPE_CHECKING:
+    from synth.building.register import Row
+
+__all__ = ["write_report"]
+
+#: Rows of the page's table of the worst.
+WORST = 15
+FIGURES = {
+    "distance": "mean distance from the scan, mm",
+    "distance_95": "95th percentile of it, mm",
+    "landmark_error": "mean distance of the landmarks, mm",
+    "coverage": "share of the face that is seen",
+    "flipped": "share of triangles folded over",
+    "stretched": "share of edges stretched or squeezed",
+    "outlier": "distance from all the others, in usual ones",
+}
+
+
+def write_report(rows: list[Row], output: Path) -> None:
+    """Write ``report.csv`` and ``report.md``."""
+    write_atomic(output / "report.csv", _table(rows).encode())
+    write_atomic(output / "report.md", _page(rows).encode())
+
+
+def _table(rows: list[Row]) -> str:
+    from synth.building.register import Row
+
+    text = io.StringIO()
+    table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({k: "" if v is None else v for k, v in asdict(row).items()})
+    return text.getvalue()
+
+
+def _page(rows: list[Row]) -> str:
+    good = [row for row in rows if not row.reason]
+    lines = ["# Registration", "", f"{len(good)} of {len(rows)} scans accepted.", ""]
+    counts = Counter(row.reason for row in rows if row.reason)
+    if counts:
+        lines += ["| reason | scans | meaning |", "|---|---:|---|"]
+        lines += [f"| {name} | {n} | {REASONS[name]} |" for name, n in sorted(counts.items())]
+        lines += [""]
+    if good:
+        lines += ["| of the accepted ones | median | 95 % | most |", "|---|---:|---:|---:|"]
+        for name, meaning in FIGURES.items():
+            values = np.array([getattr(row, name) or 0.0 for row in good])
+            low, high = np.percentile(values, [50, 95])
+            lines.append(f"| {meaning} | {low:.3g} | {high:.3g} | {values.max():.3g} |")
+        lines += ["", "Worst accepted, by distance:", ""]
+        worst = sorted(good, key=lambda row: (-(row.distance or 0), row.file_name))[:WORST]
+        lines += [f"- `{row.file_name}`: {row.distance:.3f} mm" for row in worst]
+    refused = [row for row in rows if row.reason]
+    if refused:
+        lines += ["", f"Not accepted (the first {min(len(refused), 100)}):", ""]
+        lines += [f"- `{row.file_name}`: {row.reason}, {row.message}" for row in refused[:100]]
+    return "\n".join(lines) + "\n"
