@@ -16,6 +16,10 @@ EXPERIMENTS = {
         "synth.cli.experiment_known_truth",
         "VIS to NIR translators on pairs with known truth: PSNR, SSIM, ablation of NFER-SDE",
     ),
+    "own-data": (
+        "synth.cli.experiment_own_data",
+        "Scans of known truth through every command, to a model and gallery of one's own",
+    ),
 }
 
 

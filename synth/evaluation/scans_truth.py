@@ -68,8 +68,8 @@ class ScanPlan:
 
 #: ``tiny`` is for tests, ``small`` for a laptop.
 SIZES = {
-    "tiny": ScanPlan(6, 4, 6, 2, 12),
-    "small": ScanPlan(16, 10, 12, 2, 60),
+    "tiny": ScanPlan(4, 3, 5, 1, 8),
+    "small": ScanPlan(12, 8, 8, 2, 40),
     "full": ScanPlan(60, 20, 40, 4, 550),
 }
 
