@@ -68,12 +68,12 @@ def closed_dense(rig: MorphableModel) -> MorphableModel:
 
 
 def warped(rig: MorphableModel, noise: float = 1.5, seed: int = 3) -> MorphableModel:
-    """A face bent at random, 16 times the triangles, with landmarks `noise` mm off their places."""
+    """A face bent at random, four times the triangles, landmarks `noise` mm off their places."""
     from scipy.interpolate import RBFInterpolator
 
     rng = np.random.default_rng(seed)
     skin = skin_model(rig)
-    bare = _subdivided(_subdivided(_closed(skin)))
+    bare = _subdivided(_closed(skin))
     low, high = (-90, -150, -90), (90, 110, 40)
     field = RBFInterpolator(
         rng.uniform(low, high, (40, 3)), rng.normal(0, 5, (40, 3)),
