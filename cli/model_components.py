@@ -117,7 +117,8 @@ def components(
         counts = [0]
     if any(n < 1 for n in counts):
         raise UsageError(f"compare: expected numbers as {COUNTS} or none, got {compare!r}")
-    if meshes is not None:
+    if gallery is None:
+        assert meshes is not None  # one of the two, see above
         given = mesh_deformations(meshes, labels, frames)
     else:
         from synth.assets import path
@@ -132,8 +133,11 @@ def components(
 
         found, rows = compare_components(given, components, settings, counts, progress)
     files = component_files(given, found, rows)
-    title = f"{len(found)} components, {constraint}"
-    files["components.png"] = encode_image(components_sheet(found, title=title), "png")
+    shown = min(30, len(found))
+    title = f"{len(found)} components, {constraint}" + (
+        "" if shown == len(found) else f"; the {shown} strongest"
+    )
+    files["components.png"] = encode_image(components_sheet(found, shown, title=title), "png")
     report = report_folder(output)
     report.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

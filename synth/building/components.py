@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.errors import MeshError, UsageError
+from synth.errors import AssetError, MeshError, UsageError
 from synth.expressions.storage import FORMAT as GALLERY
 from synth.morphable.model import MorphableModel
 from synth.morphable.splocs import SparseComponents, SplocsSettings, sparse_components
@@ -139,7 +140,7 @@ def gallery_deformations(gallery: str | Path, model: MorphableModel | None = Non
     Raises
     ------
     AssetError
-        If the file is neither.
+        If the file is neither, or damaged.
     """
     from synth.expressions.face_classes import load_face_classes
 
@@ -150,7 +151,8 @@ def gallery_deformations(gallery: str | Path, model: MorphableModel | None = Non
         note = f"The mean faces of {len(classes)} classes of {path.name}, minus neutral."
         return Deformations(offsets[1:], classes.neutral, classes.faces, note)
     from synth.expressions.storage import load_gallery
-    from synth.parts import embedded_model, with_own
+    from synth.morphable.landmark_map import embedded_model
+    from synth.parts import with_own
 
     weights = load_gallery(path)
     drawn = with_own(embedded_model() if model is None else model, weights, str(path))
@@ -165,16 +167,24 @@ def gallery_deformations(gallery: str | Path, model: MorphableModel | None = Non
 
 
 def _is_gallery(path: Path) -> bool:
-    """Whether a file is a gallery of blendshape weights; anything else is left to its reader."""
+    """Whether a file is a gallery of blendshape weights and not of faces.
+
+    Raises
+    ------
+    AssetError
+        If it is no archive at all.
+    """
     if path.suffix.lower() == ".csv":
         return True
+    if not zipfile.is_zipfile(path):
+        raise AssetError(
+            f"gallery: expected a file of synth gallery build, or a gallery, got {path}; check it"
+        )
     try:
         with np.load(path, allow_pickle=False) as archive:
             return "format" in archive.files and str(archive["format"]) == GALLERY
-    except (OSError, ValueError, EOFError):
-        return False
-    except Exception:  # a damaged archive: zipfile's own errors
-        return False
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False  # its reader says what is wrong
 
 
 def _skin(model: MorphableModel) -> tuple[NDArray[np.int64], Faces]:
@@ -275,7 +285,7 @@ def component_files(
         "| components | error, mm | PCA, mm | explained, % | still, % | PCA still, % |\n"
         "| ---: | ---: | ---: | ---: | ---: | ---: |\n"
         + "\n".join(
-            f"| {r.count} | {r.error:.3f} | {r.principal:.3f} | {100 * r.explained:.1f} | "
+            f"| {r.count} | {r.error:.4f} | {r.principal:.4f} | {100 * r.explained:.1f} | "
             f"{100 * r.still:.1f} | {100 * r.principal_still:.1f} |"
             for r in rows
         ),

@@ -55,7 +55,7 @@ def cotangent_laplacian(vertices: Float, faces: Faces) -> tuple[Any, Float]:
     laplacian = diags(np.asarray(edges.sum(1)).ravel()) - edges
     area = 0.5 * np.linalg.norm(_doubled_normals(vertices, faces), axis=1)
     areas = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count)
-    return laplacian.tocsc(), areas
+    return laplacian.tocsc(), areas.astype(np.float64)
 
 
 def _doubled_normals(vertices: Float, faces: Faces) -> Float:
