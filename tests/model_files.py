@@ -461,7 +461,7 @@ def write_ict(folder: Path) -> Truth:
 
 def _obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     lines = ["# a face", *("v {:.6f} {:.6f} {:.6f}".format(*v) for v in vertices), "vt 0.5 0.5"]
-    lines += ["f {0}/1 {1}/1 {2}/1".format(*(f + 1)) for f in faces]
+    lines += ["f {}/1 {}/1 {}/1".format(*(f + 1)) for f in faces]
     path.write_text("\n".join(lines) + "\n")
 
 

@@ -7,12 +7,21 @@ of where the model came from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from synth.errors import UsageError
-from synth.morphable.importers.raw import Raw, checked_unit, digests, landmark_places
+from synth.errors import SynthError, UsageError
+from synth.morphable.importers.raw import (
+    Raw,
+    checked_unit,
+    digests,
+    landmark_places,
+    refuse,
+)
 from synth.morphable.model import MorphableModel
 from synth.morphable.native import native_model
 
@@ -29,6 +38,17 @@ FORMATS: dict[str, str] = {
     "ict": "ict",
     "anny": "anny",
 }
+
+#: What arrays of impossible types and shapes raise when they are put together.
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 
 
 def import_model(
@@ -77,9 +97,14 @@ def import_model(
     if given is not None and not given.exists():
         raise UsageError(f"{given}: expected a file to import, got none; check the path")
     module = import_module(f"{__name__}.{FORMATS[format]}")
-    raw: Raw = module.read(given)
+    try:
+        raw: Raw | MorphableModel = module.read(given)
+    except SynthError:
+        raise
+    except DAMAGED as error:
+        raise refuse(given, f"a {format} model", f"arrays that do not fit: {error}") from error
     if isinstance(raw, MorphableModel):
-        return raw
+        return _renamed(raw, format, record)
     places = landmark_places(raw, None if landmarks is None else Path(landmarks))
     scale, how = checked_unit(raw, places, unit)
     meta: dict[str, Any] = dict(raw.meta) | {
@@ -105,4 +130,18 @@ def import_model(
         parts=raw.parts,
         unit=scale,
         meta=meta,
+    )
+
+
+def _renamed(
+    model: MorphableModel, format: str, record: Mapping[str, str | None]
+) -> MorphableModel:
+    """A finished model with what the user says about it in its record."""
+    said = {k: v for k, v in record.items() if v}
+    return replace(
+        model,
+        name=said.get("name", model.name),
+        version=said.get("version", model.version),
+        meta=MappingProxyType(dict(model.meta) | {"format": format} | said),
+        sha256="",
     )

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.meshes.mesh import Mesh
 from synth.morphable.importers.pickles import dense, load_pickle, loads
 from synth.morphable.importers.raw import Raw, refuse, shipped_map
 from synth.morphable.model import PART_NAMES
@@ -51,6 +52,7 @@ def read(path: Path) -> Raw:
     directions, faces = arrays["shapedirs"], arrays["f"].astype(np.int64)
     if mean.ndim != 2 or directions.ndim != 3 or directions.shape[:2] != mean.shape:
         raise refuse(path, "shapedirs (V, 3, N)", f"{directions.shape} for {mean.shape}")
+    Mesh(mean, faces, name=path.name)
     modes = np.moveaxis(directions, 2, 0).astype(np.float32)
     split = min(SHAPES, len(modes))
     names = [f"expression{k:03d}" for k in range(len(modes) - split)]

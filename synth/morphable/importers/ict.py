@@ -89,7 +89,8 @@ def _read_obj(path: Path, with_faces: bool) -> tuple[NDArray[np.float64], NDArra
                 triangles += [
                     (corner[0], b, c) for b, c in zip(corner[1:], corner[2:], strict=False)
                 ]
-        points = np.array([v.split()[:3] for v in vertices], np.float64).reshape(-1, 3)
+        numbers = np.array(list(map(float, " ".join(vertices).split())))
+        points = numbers.reshape(len(vertices), -1)[:, :3] if vertices else np.zeros((0, 3))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: expected a readable OBJ, got {error}") from None
     return points, np.array(triangles, np.int64).reshape(-1, 3)

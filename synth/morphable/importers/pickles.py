@@ -120,7 +120,10 @@ def dense(value: Any) -> NDArray[Any] | None:
 def _sparse(value: Inert) -> NDArray[Any] | None:
     shape = value.get("_shape", "shape")
     data, indices, indptr = (dense(value.get(k)) for k in ("data", "indices", "indptr"))
-    rows, cols = dense(value.get("row")), dense(value.get("col"))
+    coords = value.get("coords")  # of a coo matrix; row and col in older ones
+    pair = coords if isinstance(coords, tuple) and len(coords) == 2 else (None, None)
+    rows, cols = dense(value.get("row", "_row")), dense(value.get("col", "_col"))
+    rows, cols = (rows, cols) if rows is not None else (dense(pair[0]), dense(pair[1]))
     if shape is None or data is None or max(shape) > 10**6 or np.prod(shape) > 10**8:
         return None
     out = np.zeros(tuple(int(n) for n in shape))

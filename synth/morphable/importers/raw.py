@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.errors import MeshError, UsageError
+from synth.meshes.mesh import Mesh
 from synth.morphable.landmark_map import as_places, read_landmark_map
 
 __all__ = [
@@ -73,10 +74,15 @@ class Raw:
     parts: NDArray[np.uint8] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        Mesh(self.mean, self.faces, name=self.name)  # a MeshError for one that is none
+
 
 def refuse(path: Path | None, expected: str, got: str) -> UsageError:
     """The error for a file that is not of its format."""
-    return UsageError(f"{path}: expected {expected}, got {got}; see docs/import.md")
+    return UsageError(
+        f"{path}: expected {expected}, got {' '.join(got.split())}; see docs/import.md"
+    )
 
 
 def shipped_map(name: str) -> tuple[Int, str]:
