@@ -179,7 +179,7 @@ def fit_camera_and_shape(
         Share of the inter-ocular distance.
     """
     s = settings or FitSettings()
-    marks = _landmarker(model)
+    marks = landmarker(model)
     center = (np.array(image_size[::-1], float) - 1) / 2
     iod = inter_ocular(points)
     sigma = landmark_sigma(s)
@@ -205,12 +205,12 @@ def fit_camera_and_shape(
     damping = 1e-3
     for iteration in range(s.iterations):
         if iteration >= 3 and iteration % 3 == 0:
-            camera = _camera(rotation, translation, log_focal, center)
+            camera = make_camera(rotation, translation, log_focal, center)
             mean, modes, slid = marks.slide(shape, camera)
             # Where along the outline the point belongs is known less the farther it slid.
             weight = 1 / ((sigma + SLID * slid) * iod)
             seen, error, cost = evaluate(rotation, translation, log_focal, shape)
-        jacobian = _jacobian(seen, rotation, translation, modes, float(np.exp(log_focal)))
+        jacobian = projection_jacobian(seen, rotation, translation, modes, float(np.exp(log_focal)))
         robust = 1 / (1 + (error**2).sum(1) / s.robust**2)
         row = (weight * np.sqrt(robust))[:, None, None]
         flat = (jacobian * row).reshape(136, -1)
@@ -241,32 +241,32 @@ def fit_camera_and_shape(
         if done:
             break
     residual = np.linalg.norm(error / weight[:, None], axis=1) / iod
-    return _camera(rotation, translation, log_focal, center), shape, residual
+    return make_camera(rotation, translation, log_focal, center), shape, residual
 
 
-def _camera(rotation: Float, translation: Float, log_focal: float, center: Float) -> Camera:
+def make_camera(rotation: Float, translation: Float, log_focal: float, center: Float) -> Camera:
     quaternion = Rotation.from_matrix(rotation).as_quat()
     return Camera(quaternion, translation.copy(), float(np.exp(log_focal)), center)
 
 
-def _jacobian(
+def projection_jacobian(
     seen: Float, rotation: Float, translation: Float, modes: Float, focal: float
 ) -> Float:
-    """(68, 2, 7 + K) derivative of the projection by rotation, translation, log focal, shape."""
+    """(n, 2, 7 + K) derivative of the projection by rotation, translation, log focal, shape."""
     inverse = 1 / seen[:, 2]
-    by_point = np.zeros((68, 2, 3))
+    by_point = np.zeros((len(seen), 2, 3))
     by_point[:, 0, 0] = by_point[:, 1, 1] = focal * inverse
     by_point[:, :, 2] = -focal * seen[:, :2] * inverse[:, None] ** 2
     turned = seen - translation
-    cross = np.zeros((68, 3, 3))
+    cross = np.zeros((len(seen), 3, 3))
     cross[:, 0, 1], cross[:, 0, 2] = turned[:, 2], -turned[:, 1]
     cross[:, 1, 0], cross[:, 1, 2] = -turned[:, 2], turned[:, 0]
     cross[:, 2, 0], cross[:, 2, 1] = turned[:, 1], -turned[:, 0]
-    jacobian = np.empty((68, 2, 7 + len(modes)))
+    jacobian = np.empty((len(seen), 2, 7 + len(modes)))
     jacobian[:, :, :3] = by_point @ cross
     jacobian[:, :, 3:6] = by_point
     jacobian[:, :, 6] = focal * seen[:, :2] * inverse[:, None]
-    moved = (modes * FLIP) @ rotation.T  # (K, 68, 3)
+    moved = (modes * FLIP) @ rotation.T  # (K, n, 3)
     jacobian[:, :, 7:] = np.matmul(by_point, moved.transpose(1, 2, 0))
     return jacobian
 
@@ -274,7 +274,7 @@ def _jacobian(
 _LANDMARKERS: dict[int, _Landmarker] = {}
 
 
-def _landmarker(model: MorphableModel) -> _Landmarker:
+def landmarker(model: MorphableModel) -> _Landmarker:
     key = id(model)
     found = _LANDMARKERS.get(key)
     if found is None or found.model is not model:
