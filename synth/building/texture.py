@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from synth.acceptance import Limits, check_photo
 from synth.building.texture_samples import Layout, Observation, observe
-from synth.errors import SkipPhoto, UsageError
+from synth.errors import SkipPhoto, SynthError, UsageError
 from synth.images import ImageSource, load_image
 from synth.landmarks import get_detector, select_face
 from synth.morphable.features import channels
@@ -195,8 +196,9 @@ def read_faces(
     list of Face, or Skip
         The largest face of each photo, any expression, turned up to 45 degrees.
     """
-    reader = _Reader(model, tuple(layouts), mirror, landmarks, tuple(sources),
-                     None if pictured is None else frozenset(pictured))  # fmt: skip
+    plain = replace(model, meta={}, carrier=None)  # of what travels to processes
+    shown = None if pictured is None else frozenset(pictured)
+    reader = _Reader(plain, tuple(layouts), mirror, landmarks, tuple(sources), shown)
     if workers <= 1 or len(sources) < 2:
         with one_thread():
             detector = reader.detector()
@@ -206,6 +208,11 @@ def read_faces(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (reader,))
     try:
         yield from pool.map(_in_worker, sources)
+    except BrokenProcessPool:
+        raise SynthError(
+            "workers: expected them to live, got one that died, perhaps for want of memory; "
+            "run the same command again, with fewer --workers"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -32,7 +32,7 @@ EYES = 104.0
 REACH = 2.0
 PAPER = 255
 #: How much more than the sampled region is drawn.
-MARGIN = 1.06
+MARGIN = 1.03
 
 
 def canvas_layout(model: MorphableModel) -> tuple[Layout, NDArray[np.bool_]]:
@@ -145,7 +145,7 @@ def draw_sheet(
     -------
     (H, W, 3) uint8
     """
-    seen = np.where(share > 0, 40 + 215 * share, PAPER)[..., None]
+    seen = np.where(share > 0, 30 + 190 * share, PAPER)[..., None]
     where = np.broadcast_to(np.rint(seen), (*share.shape, 3)).astype(np.uint8)
     columns = [_column("mean", pictures[0], "seen in", where)]
     for k in range((len(pictures) - 1) // 2):
