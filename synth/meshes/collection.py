@@ -130,8 +130,8 @@ class MeshCollection:
         out = np.empty((len(chosen), self.n_vertices, 3), np.float32)
         for place, i in enumerate(chosen):
             mesh = read_mesh(self.files[self.rows[i]])
+            assert self.faces is not None
             if len(mesh.vertices) != self.n_vertices or not np.array_equal(mesh.faces, self.faces):
-                assert self.faces is not None
                 raise MeshError(
                     f"{self.files[self.rows[i]]}: expected the topology of {self.files[0].name} "
                     f"({self.n_vertices} vertices, {len(self.faces)} triangles), got another "

@@ -53,7 +53,7 @@ def draw_curves(curves: Curves, title: str) -> NDArray[np.uint8]:
     own = _Line("of the meshes it is built from", 100 * curves.compactness, RED)
     left_out = _Line("of subjects left out", 100 * held.value, BLUE)
     share = Curve(100 * held.value, 100 * held.low, 100 * held.high)
-    panels = (
+    panels: tuple[tuple[str, Curve, list[_Line], float | None], ...] = (
         ("compactness, % of variance", share, [own, left_out], 100.0),
         ("generalisation, mm", curves.generalisation, [], None),
         ("specificity, mm", curves.specificity, [], None),
