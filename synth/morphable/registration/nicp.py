@@ -26,7 +26,7 @@ from synth.morphable.registration.cholesky import Factors
 from synth.morphable.registration.scan import Scan, counterparts
 from synth.morphable.registration.template import Template
 
-__all__ = ["SCHEDULE", "Stage", "nicp"]
+__all__ = ["SCHEDULE", "Stage", "nicp", "stiffness"]
 
 Float = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def nicp(
     moved = _landmarks_only(template, marks, wanted - marks @ rest, schedule[0])
     moved = moved if start is None else start - rest
     for stage in schedule:
-        stiff, near = _stiffness(template, marks, stage), None
+        stiff, near = stiffness(template, marks, stage), None
         for _ in range(stage.rounds):
             found = counterparts(scan, rest + moved, template.mesh.faces)
             far = found.distance / (stage.reach / 2)
@@ -116,12 +116,12 @@ def nicp(
 
 def _landmarks_only(template: Template, marks: Any, wanted: Float, stage: Stage) -> Float:
     """The smoothest displacement that brings the landmarks near to where they are wanted."""
-    stiff = _stiffness(template, marks, replace(stage, stiffness=stage.stiffness / 2))
+    stiff = stiffness(template, marks, replace(stage, stiffness=stage.stiffness / 2))
     nothing = np.zeros((len(template.area), 3, 3))
     return template.system.factor(stiff, nothing).solve(marks.T @ (stage.landmarks * wanted))
 
 
-def _stiffness(template: Template, marks: Any, stage: Stage) -> Any:
+def stiffness(template: Template, marks: Any, stage: Stage) -> Any:
     """What does not change from round to round, the same for x, y and z: (V, V)."""
     import scipy.sparse as sp
 

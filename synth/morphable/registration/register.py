@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synth.errors import MeshError
 from synth.meshes.mesh import Mesh
+from synth.morphable.registration.cylindrical import cylindrical
 from synth.morphable.registration.frame import Similarity, fit_similarity, scan_unit
 from synth.morphable.registration.nicp import nicp
 from synth.morphable.registration.prior import relaxed
@@ -71,7 +72,7 @@ def register(
     settings : RegisterSettings, optional
     start : (V, 3) float, optional
         Vertices to start from in the scan's space (mm if its unit is recognised), such as
-        the frame before.
+        the frame before; of nicp only.
 
     Returns
     -------
@@ -96,7 +97,10 @@ def register(
     back = Similarity(back.scale * unit, back.rotation, back.shift * unit)
     rest = relaxed(template, scan)
     begin = None if start is None else back.inverse()(np.asarray(start, np.float64))
-    vertices = nicp(template, rest, scan, start=begin)
+    if settings.method == "cylindrical":
+        vertices = cylindrical(template, rest, scan)
+    else:
+        vertices = nicp(template, rest, scan, start=begin)
     return _judged(template, scan, rest, vertices, back, unit, settings)
 
 
