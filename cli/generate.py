@@ -39,6 +39,7 @@ def generate(ctx: click.Context, overwrite: bool, dry_run: bool, **options: Any)
 
     targets = wanted_targets(ctx)
     generator = make_generator(options)
+    generator.refuse_styles(any(t.sample or t.style is not None for t in targets))
     tables = run_tables(options, generator, targets)
     if dry_run:
         dry(options, tables, targets, overwrite)

@@ -45,6 +45,7 @@ def sequence(ctx: click.Context, overwrite: bool, dry_run: bool, **options: Any)
     generator = make_generator(options)
     tracks = wanted_tracks(ctx, generator)
     targets = sequence_targets(tracks, options["samples"], options["style"])
+    generator.refuse_styles(any(t.sample or t.style is not None for t in targets))
     tables = run_tables(options, generator, targets)
     tables["assets"] |= waypoint_files(options["path"])
     if dry_run:

@@ -47,6 +47,7 @@ def make_set(options: dict[str, Any]) -> int:
     sources = [replace(source, path=source.path.absolute()) for source in found]
     generator, making = _generator(options), _making(options)
     plan = _plan(options, sources, generator)
+    generator.refuse_styles(any(row.style and not row.actions for row in plan))
     if options["write_plan"]:
         write_plan(plan, options["write_plan"])
         click.echo(f"{len(plan)} rows in {options['write_plan']}; edit it and give it as --plan")

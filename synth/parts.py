@@ -63,6 +63,20 @@ class Parts(Settings, DetectorOwner):
         options = TranslatorOptions(device=self.torch_device)
         return get_translator("nir", None, self.nir_path, options)
 
+    def refuse_styles(self, asked: bool) -> None:
+        """Say before the first photo that this gallery has no person styles to draw.
+
+        Raises
+        ------
+        UsageError
+            If they are `asked` for and the gallery stores no samples.
+        """
+        if asked and self.gallery and self.expressions.samples is None:
+            raise UsageError(
+                f"gallery: expected one with samples to draw person styles from, got "
+                f"{self.gallery} with mean faces only; ask for the mean face (augment: --mean-face)"
+            )
+
     def preload(self) -> None:
         """Load every part now, so that what is missing is said before the first photo."""
         _ = self.digests, self.order, self.torch_device

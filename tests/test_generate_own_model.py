@@ -93,6 +93,13 @@ def test_the_command_takes_the_users_model_and_gallery(models, samples, model, t
     done = run("sequence", "-i", samples, "--path", "line:0,0:0.7,0.2", "--fps", 4, "-o", frames,
                "--blinks", *mine, *small)  # fmt: skip
     assert done.exit_code == 0, done.output
+    for command, *more in (
+        ("generate", "--va", "0.8,0.2", "--samples", 2),
+        ("augment", "--plan", "basic", "--count", 2),
+    ):
+        refused = run(command, *more, "-i", samples, "-o", tmp_path / "none", *mine, *small)
+        assert refused.exit_code == 2 and "--mean-face" in refused.output, refused.output
+        assert not (tmp_path / "none").exists()
     sheet = tmp_path / "sheet.png"
     done = run("preview", "--gallery", own, "--face-size", 32, "-o", sheet, *mine[:2])
     assert done.exit_code == 0 and sheet.is_file(), done.output
