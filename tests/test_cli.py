@@ -49,6 +49,7 @@ COMMANDS = [
     "model info",
     "model register",
     "model build",
+    "model texture",
     "gallery",
     "gallery annotate-check",
     "gallery build",

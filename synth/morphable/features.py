@@ -77,7 +77,7 @@ def _grey(pixels: NDArray[np.uint8]) -> Float32:
 
 
 def _rgb(pixels: NDArray[np.uint8]) -> Float32:
-    return _normalised(pixels.astype(np.float32) / 255)
+    return _normalised(np.asarray(pixels / np.float32(255)))
 
 
 def _igo(pixels: NDArray[np.uint8]) -> Float32:
@@ -229,4 +229,4 @@ def sample_features(features: Float32, points: ArrayLike) -> tuple[Float32, NDAr
     u, v = share[:, :1], share[:, 1:]
     upper = features[y, x] * (1 - u) + features[y, right] * u
     lower = features[below, x] * (1 - u) + features[below, right] * u
-    return upper * (1 - v) + lower * v, inside
+    return np.asarray(upper * (1 - v) + lower * v), np.asarray(inside)
