@@ -100,15 +100,22 @@ def build(
     from tqdm import tqdm
 
     from synth import assets
-    from synth.building.gallery import GallerySettings, build_gallery, read_inputs, write_gallery
+    from synth.building.gallery import (
+        GallerySettings,
+        beside,
+        build_gallery,
+        read_inputs,
+        write_gallery,
+    )
     from synth.errors import UsageError
     from synth.morphable.model import load_model
 
     settings = GallerySettings(classes, components, align, square, min_subjects, bound, seed)
     if output.suffix.lower() != ".npz":
         raise UsageError(f"output: expected a file .npz, got {output}")
-    if output.exists() and not overwrite:
-        raise UsageError(f"output: expected a new file, got {output}; use --overwrite")
+    for path in (output, *beside(output)):
+        if path.exists() and not overwrite:
+            raise UsageError(f"output: expected new files, got {path}; use --overwrite")
     collection, ratings, native = read_inputs(meshes, labels, model, square)
     rig = load_model(assets.path("anny_face"))
     with tqdm(

@@ -18,79 +18,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from synth.archives import write_npz
+from synth.building.gallery_classes import GallerySettings, classes_of, face_classes
 from synth.building.gallery_report import report_files
-from synth.building.mean_faces import Frames, Neutrals, read_frames, read_neutrals, sample_of
-from synth.errors import MeshError, UsageError
+from synth.building.mean_faces import Frames, read_frames, read_neutrals, sample_of
+from synth.errors import MeshError
 from synth.expressions.arkit import NAMES
-from synth.expressions.face_classes import FaceClasses, class_models, save_face_classes
+from synth.expressions.face_classes import FaceClasses, save_face_classes
 from synth.expressions.labels import MeshLabels, basic_expressions, read_labels
 from synth.expressions.leak import Leak, identity_leak
 from synth.expressions.own_gallery import Split, gallery_arrays, least_weights, split_faces
-from synth.expressions.ward import ward_labels
 from synth.image_files import write_atomic
 from synth.meshes.collection import MeshCollection, open_collection
 from synth.morphable.carrier import dressed, is_dressed, make_carrier
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.native import topology_digest
 
-__all__ = ["BuiltGallery", "GallerySettings", "build_gallery", "classes_of", "write_gallery"]
+__all__ = [
+    "BuiltGallery",
+    "GallerySettings",
+    "beside",
+    "build_gallery",
+    "classes_of",
+    "read_inputs",
+    "write_gallery",
+]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-#: Directions of a class's own model that are kept.
-DIRECTIONS = 10
 #: Frames whose weights are found for the spread of the classes.
 SPREAD = 300
-#: A centre must not be neutral itself: what an exactly balanced class gets for valence.
-ASIDE = 1e-4
 #: Parts of the rig that a scan of a face shows.
 OUTSIDE = ("skin", "lips")
-
-
-@dataclass(frozen=True)
-class GallerySettings:
-    """How a gallery is built.
-
-    Attributes
-    ----------
-    classes : int
-        Ward classes, the neutral one included.
-    components : float
-        Components of the basis; below 1 the share of energy that they keep.
-    align : bool
-        Take the motion of the head out.
-    square : bool
-        Ratings are points of the square [-1, 1]^2.
-    min_subjects : int
-        Classes of fewer subjects join their cheapest neighbour (Ward's cost); 0: none do.
-    bound : float
-        mm rms that drawn mean faces may differ from the true ones.
-    seed : int
-        Of samples; the classes do not depend on it.
-    """
-
-    classes: int = 550
-    components: float = 0.999
-    align: bool = True
-    square: bool = False
-    min_subjects: int = 0
-    bound: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise UsageError(
-                f"classes: expected at least 2, neutral and another, got {self.classes}"
-            )
-        whole = self.components >= 1 and self.components == int(self.components)
-        if not (0 < self.components < 1 or whole):
-            raise UsageError(
-                f"components: expected a whole number, or a share below 1, got {self.components:g}"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +130,7 @@ def build_gallery(
     frames = read_frames(
         meshes, labels, label, neutrals, expressions, settings.components, chosen, progress
     )
-    classes = _face_classes(labels, label, expressions, neutrals, frames, model.faces)
+    classes = face_classes(labels, label, expressions, neutrals, frames, model.faces)
     sequence = np.unique([name.rpartition("/")[0] for name in labels.names], return_inverse=True)[1]
     leak = identity_leak(
         frames.coefficients, labels.va, label, labels.subject, sequence, meshes.n_vertices,
@@ -188,95 +150,6 @@ def build_gallery(
     )  # fmt: skip
 
 
-def classes_of(labels: MeshLabels, settings: GallerySettings) -> tuple[Int, int]:
-    """(N,) class of every frame, 0 the neutral one, and how many classes joined others.
-
-    Class 0 holds the neutral frames and those rated exactly (0, 0); the others are Ward's.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer distinct ratings than classes.
-    """
-    shown = ~labels.neutral & labels.va.any(1)
-    distinct = len(np.unique(labels.va[shown], axis=0))
-    if distinct < settings.classes - 1:
-        raise UsageError(
-            f"classes: expected at most {distinct + 1}, neutral and one for each of {distinct} "
-            f"distinct ratings, got {settings.classes}; use --classes"
-        )
-    label = np.zeros(len(shown), np.int64)
-    label[shown] = 1 + ward_labels(labels.va[shown], settings.classes - 1)
-    return _joined(label, labels, settings.min_subjects)
-
-
-def _joined(label: Int, labels: MeshLabels, least: int) -> tuple[Int, int]:
-    """Classes of fewer subjects than `least` join the one whose union costs least."""
-    if least > len(labels.subjects):
-        raise UsageError(
-            f"min-subjects: expected at most {len(labels.subjects)}, the number of subjects, "
-            f"got {least}"
-        )
-    label, merged = label.copy(), 0
-    while True:
-        classes = int(label.max()) + 1
-        pairs = np.unique(np.stack([label, labels.subject], 1), axis=0)
-        people = np.bincount(pairs[:, 0], minlength=classes)
-        poor = 1 + int(people[1:].argmin())
-        if people[poor] >= least or classes <= 2:
-            return label, merged
-        count = np.bincount(label, minlength=classes).astype(np.float64)
-        centre = np.stack([np.bincount(label, v, classes) for v in labels.va.T], 1) / count[:, None]
-        cost = count * count[poor] / (count + count[poor])
-        cost = cost * ((centre - centre[poor]) ** 2).sum(1)
-        cost[[0, poor]] = np.inf
-        label[label == poor] = int(cost.argmin())
-        label[label > poor] -= 1
-        merged += 1
-
-
-def _face_classes(
-    labels: MeshLabels,
-    label: Int,
-    expressions: tuple[str, ...],
-    neutrals: Neutrals,
-    frames: Frames,
-    faces: NDArray[np.int32],
-) -> FaceClasses:
-    k = int(label.max()) + 1
-    count = np.bincount(label, minlength=k)
-    va = (
-        np.stack([np.bincount(label, v, k) for v in labels.va.T], 1) / np.maximum(count, 1)[:, None]
-    )
-    va[0] = 0.0
-    va[1:][~va[1:].any(1), 0] = ASIDE
-    mean, model, sd = class_models(frames.coefficients, label, k, DIRECTIONS)
-    mean[0] = 0.0
-    exact = frames.class_mean.copy()
-    exact[0] = 0.0
-    rest = exact.reshape(k, -1) - mean @ frames.basis.reshape(len(frames.basis), -1)
-    pairs = np.unique(np.stack([label, labels.subject], 1), axis=0)
-    of = [labels.expression == name for name in expressions]
-    size = frames.basis.shape[0]
-    return FaceClasses(
-        class_va=va,
-        class_count=count.astype(np.int64),
-        class_subjects=np.bincount(pairs[:, 0], minlength=k).astype(np.int64),
-        basis=frames.basis,
-        mean=mean,
-        mean_rest=np.linalg.norm(rest, axis=1) / np.sqrt(frames.basis.shape[1]),
-        model=model,
-        model_sd=sd,
-        expression_names=expressions,
-        expression_va=np.array([labels.va[rows].mean(0) for rows in of]).reshape(-1, 2),
-        expression_mean=np.array(
-            [frames.coefficients[rows].mean(0, dtype=np.float64) for rows in of]
-        ).reshape(-1, size),
-        neutral=neutrals.faces.mean(0, dtype=np.float64),
-        faces=faces,
-    )
-
-
 def _on_rig(
     means: Float,
     frames: Frames,
@@ -286,8 +159,9 @@ def _on_rig(
     settings: GallerySettings,
 ) -> tuple[Split, Float]:
     """The mean faces on the renderer's mesh, and how frames of one class differ in weights."""
+    carry: Callable[[ArrayLike], Float]
     if is_dressed(model, rig):
-        worn, carry, measured = model, np.asarray, np.ones(rig.n_vertices, np.bool_)
+        worn, carry, measured = model, _as_it_is, np.ones(rig.n_vertices, np.bool_)
     else:
         carrier = model.carrier or make_carrier(model, rig)
         worn, carry = dressed(model, rig, carrier), carrier.offsets
@@ -301,8 +175,16 @@ def _on_rig(
     chosen = chosen[label[chosen] > 0]
     basis = carry(frames.basis)[:, measured].reshape(len(frames.basis), -1)
     all_shapes = np.concatenate([shapes, split.own])[:, measured].reshape(-1, basis.shape[1])
-    spread = _spread(frames.coefficients[chosen] @ basis, all_shapes, split.weights[label[chosen]])
+    spread = _spread(
+        frames.coefficients[chosen].astype(np.float64) @ basis,
+        all_shapes,
+        split.weights[label[chosen]],
+    )
     return split, spread
+
+
+def _as_it_is(offsets: ArrayLike) -> Float:
+    return np.asarray(offsets, np.float64)
 
 
 def _spread(faces: Float, shapes: Float, mean: Float) -> Float:
@@ -333,14 +215,19 @@ def write_gallery(
     -------
     classes, report : Path
     """
+    classes, report = beside(output)
     files = report_files(built, settings, source)
-    classes, report = (output.with_name(output.stem + tail) for tail in ("_classes.npz", "_report"))
     report.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write_atomic(report / name, content)
     save_face_classes(classes, built.classes)
     write_npz(output, built.gallery)
     return classes, report
+
+
+def beside(output: Path) -> tuple[Path, Path]:
+    """The file of classes and the folder of the report that come with a gallery."""
+    return output.with_name(f"{output.stem}_classes.npz"), output.with_name(f"{output.stem}_report")
 
 
 def read_inputs(

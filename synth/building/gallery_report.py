@@ -12,7 +12,8 @@ import numpy as np
 from synth.building.mean_face_sheet import face_sheet
 
 if TYPE_CHECKING:
-    from synth.building.gallery import BuiltGallery, GallerySettings
+    from synth.building.gallery import BuiltGallery
+    from synth.building.gallery_classes import GallerySettings
 
 __all__ = ["report_files"]
 

@@ -147,15 +147,15 @@ def _check_names(found: dict[str, int], rows: int, names: Sequence[str]) -> None
 def _disc(va: NDArray[np.float64], names: Sequence[str], square: bool) -> NDArray[np.float64]:
     bad = ~np.isfinite(va).all(1) | (np.abs(va) > 1 + 1e-9).any(1)
     if bad.any():
-        where = np.flatnonzero(bad)
+        where = np.flatnonzero(bad).tolist()
         raise UsageError(
             f"labels: expected valence and arousal in [-1, 1], got ({va[where[0], 0]:g}, "
             f"{va[where[0], 1]:g}) for {_some([names[i] for i in where])}; rescale the ratings"
         )
     if square:
         return square_to_disc(va)
-    outside = np.flatnonzero(np.hypot(*va.T) > 1 + 1e-6)
-    if len(outside):
+    outside = np.flatnonzero(np.hypot(*va.T) > 1 + 1e-6).tolist()
+    if outside:
         first = va[outside[0]]
         raise UsageError(
             f"labels: expected points of the unit disc, got ({first[0]:g}, {first[1]:g}) for "

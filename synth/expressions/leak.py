@@ -128,7 +128,7 @@ def train_probe(
         values[train] - (_sums(values[train], who, people) / size[:, None])[who]
         for values in (terms, coefficients.astype(np.float64))
     )
-    expected = np.linalg.lstsq(own_terms, own_faces, rcond=None)[0]
+    expected: Float = np.linalg.lstsq(own_terms, own_faces, rcond=None)[0].astype(np.float64)
     rest = coefficients - terms @ expected
     share = 1 / (size[who] * people)
     middle = share @ rest[train]
@@ -136,7 +136,7 @@ def train_probe(
     spread = centred.T @ (centred * share[:, None])
     spread += (RIDGE * np.trace(spread) / len(spread) + 1e-12) * np.eye(len(spread))
     toward = _sums(centred * share[:, None], who, people)
-    weights = np.linalg.solve(spread, toward.T)
+    weights: Float = np.linalg.solve(spread, toward.T).astype(np.float64)
     bias = 1 / people - middle @ weights
     if not held_out.any():
         return Probe(expected, weights, bias, np.nan, 1.0)
