@@ -105,6 +105,7 @@ def build(
     from synth.building.model_files import check_output, report_folder, write_model
     from synth.building.model_inputs import find_places, neutral_sample, whole_sample
     from synth.meshes.collection import open_collection
+    from synth.morphable.statistics.pca import exact_memory
 
     check_output(output, overwrite)
     chosen = BuildSettings(memory=int(memory * 2**30), **settings)
@@ -126,6 +127,9 @@ def build(
         f"{len(sample.meshes)} meshes of {built.people.count} subjects; subjects left out are "
         f"met to {last.value[-1]:.3f} mm (95 %: {last.low[-1]:.3f} to {last.high[-1]:.3f})"
     )
+    if kept.route == "incremental":
+        more = exact_memory(len(sample.meshes), found.n_vertices) / 2**30
+        click.echo(f"the components are not exact; --memory {more:.1f} would do", err=True)
     click.echo(f"model in {output}, report in {report_folder(output)}")
 
 

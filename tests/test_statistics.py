@@ -14,7 +14,7 @@ from synth.meshes.collection import MeshCollection, open_collection
 from synth.morphable.statistics import curves as curves_module
 from synth.morphable.statistics.curves import measure_curves, mode_counts
 from synth.morphable.statistics.figure import draw_curves
-from synth.morphable.statistics.pca import choose_route, principal_components
+from synth.morphable.statistics.pca import choose_route, exact_memory, principal_components
 from synth.morphable.statistics.people import People
 from synth.morphable.statistics.procrustes import align, rotations
 
@@ -243,6 +243,10 @@ def test_route_by_size():
     assert choose_route(10_000, 20_000) == "gram"
     assert choose_route(100_000, 1_000) == "covariance"
     assert choose_route(100_000, 20_000) == "incremental"
+    for sizes in ((20_000, 20_000), (100_000, 5_000)):
+        room = exact_memory(*sizes)
+        assert choose_route(*sizes, room) != "incremental"
+        assert choose_route(*sizes, room - 1) == "incremental"
 
 
 def test_impossible_wishes(tmp_path, done, people, faces):
@@ -366,6 +370,17 @@ def test_folds_leave_out_subjects(done):
     with pytest.raises(UsageError, match="at least 2"):
         measure_curves(found, People.of(None, 60), folds=1)
     assert measure_curves(found, People.of([0, 1, 2] * 20, 60), folds=5).folds == 3
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_fewest_meshes(tmp_path, faces, folds):
+    meshes = stacked(tmp_path / "s.npy", faces[[0, 1, 1]])  # two equal ones among them
+    three = People.of(None, 3)
+    found = principal_components(meshes, align(meshes, three.weights), three)
+    curves = measure_curves(found, three, folds=folds)
+    assert curves.folds == 3 and curves.modes.tolist() == [1]
+    for curve in (curves.held_out, curves.generalisation, curves.specificity):
+        assert np.isfinite([curve.value, curve.low, curve.high]).all()
 
 
 def test_curves_are_the_same_again(done, people):

@@ -133,7 +133,9 @@ def build_model(
         )
     tell = progress or (lambda stage, share: None)
     with tempfile.TemporaryDirectory(prefix=".synth-meshes-", dir=scratch) as folder:
-        meshes = sample.meshes.stacked(Path(folder) / "meshes.npy")
+        meshes = sample.meshes.stacked(
+            Path(folder) / "meshes.npy", lambda n: tell("reading", n / count)
+        )
         alignment = align(
             meshes, people.weights, scale=settings.scale,
             progress=lambda n: tell("alignment", n / count),

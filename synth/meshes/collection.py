@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,8 +113,11 @@ class MeshCollection:
                     raise MeshError(f"{self.source}: expected {len(self)} meshes, got fewer")
         return out.astype(np.float32, copy=False)
 
-    def stacked(self, path: Path) -> MeshCollection:
-        """The same meshes as a stack, which is written to `path`; a stack stays what it is."""
+    def stacked(self, path: Path, progress: Callable[[int], None] | None = None) -> MeshCollection:
+        """The same meshes as a stack, which is written to `path`; a stack stays what it is.
+
+        `progress` is called with the number of files just read.
+        """
         if not self.files:
             return self
         out = np.lib.format.open_memmap(
@@ -122,6 +125,8 @@ class MeshCollection:
         )
         for place, vertices in self.blocks(64):
             out[place] = vertices
+            if progress is not None:
+                progress(len(vertices))
         out.flush()
         del out
         return replace(self, source=path, files=(), rows=np.arange(len(self)))

@@ -127,7 +127,8 @@ def measure_curves(
         raise UsageError(
             f"folds: expected at least 3 subjects to leave some out, got {people.count}"
         )
-    folds = min(folds, people.count)
+    # The others must be two at least, for there to be a variance.
+    folds = people.count if people.count == 3 else min(folds, people.count)
     rng = np.random.default_rng(seed)
     fold_of = rng.permutation(np.arange(people.count) % folds)[people.index]
     n, r = components.coefficients.shape
@@ -171,7 +172,7 @@ def _model(inside: Float, people: People, most: int) -> tuple[Float, Float, Floa
         values, left = np.linalg.eigh(rows @ rows.T)
         values, left = values[::-1][:most], left[:, ::-1][:, :most]
         # Directions of no variance have no length to divide by, and nothing lies along them.
-        axes = rows.T @ left / np.sqrt(np.maximum(values, 1e-12 * values[0]))
+        axes = rows.T @ left / np.sqrt(np.maximum(values, 1e-12 * values[0] + 1e-300))
     else:
         values, axes = np.linalg.eigh(rows.T @ rows)
         values, axes = values[::-1][:most], axes[:, ::-1][:, :most]

@@ -31,7 +31,7 @@ from synth.morphable.statistics import routes
 from synth.morphable.statistics.people import People
 from synth.morphable.statistics.procrustes import Alignment
 
-__all__ = ["Components", "choose_route", "principal_components"]
+__all__ = ["Components", "choose_route", "exact_memory", "principal_components"]
 
 Float = NDArray[np.float64]
 
@@ -91,12 +91,22 @@ class Components:
 def choose_route(meshes: int, vertices: int, memory: int = MEMORY) -> str:
     """The name of the way for N meshes of V vertices."""
 
-    side = 3 * vertices
-    # The matrix, its eigenvectors and a copy, and the coefficients of the meshes.
-    gram, covariance = 24 * meshes**2, 24 * side**2 + 8 * meshes * side
+    gram, covariance = _needs(meshes, vertices)
     if min(gram, covariance) > memory:
         return "incremental"
     return "gram" if gram <= covariance else "covariance"
+
+
+def exact_memory(meshes: int, vertices: int) -> int:
+    """Bytes with which the components of N meshes of V vertices are exact."""
+    return min(_needs(meshes, vertices))
+
+
+def _needs(meshes: int, vertices: int) -> tuple[int, int]:
+    """Bytes of the ways ``gram`` and ``covariance``."""
+    side = 3 * vertices
+    # The matrix, its eigenvectors and a copy, and the coefficients of the meshes.
+    return 24 * meshes**2, 24 * side**2 + 8 * meshes * side
 
 
 def principal_components(
