@@ -165,11 +165,14 @@ def test_a_model_on_the_rigs_mesh_needs_no_search(model):
 
 def test_native_blendshapes_are_taken_when_there_are_most(skin, carrier, model):
     used = vertices_of(model, "skin", "lips")
-    shapes = 0.5 * model.blendshapes[:, used]
+    shapes = model.blendshapes[:, used] + np.float32(0.5)  # half a millimetre along each axis
     many = replace(skin, blendshapes=shapes, blendshape_names=model.blendshape_names)
     made = dressed(many, model, carrier)
     on = carrier.covered
-    assert np.allclose(made.blendshapes[:, on], 0.5 * model.blendshapes[:, on], atol=1e-4)
+    assert np.allclose(made.blendshapes[:, on], model.blendshapes[:, on] + 0.5, atol=1e-4)
+    teeth = vertices_of(model, *RIGID)  # which no native skin tells anything about
+    assert np.allclose(made.blendshapes[:, teeth], model.blendshapes[:, teeth], atol=1e-4)
+    assert np.abs(made.blendshapes - model.blendshapes).max() < 0.6
     few = replace(many, blendshapes=shapes[:20], blendshape_names=model.blendshape_names[:20])
     made = dressed(few, model, carrier)
     assert np.allclose(made.blendshapes[:, on], model.blendshapes[:, on], atol=1e-4)

@@ -27,7 +27,7 @@ from synth.errors import AssetError, ShapeError
 from synth.morphable.covering import companions, extension
 from synth.morphable.inner import place_parts
 from synth.morphable.native import topology_digest
-from synth.morphable.transfer import local_maps, moved_offsets
+from synth.morphable.transfer import local_maps, moved_offsets, take_native
 from synth.morphable.wrap import wrap
 
 if TYPE_CHECKING:
@@ -209,11 +209,9 @@ def dressed(
         )
     maps = local_maps(rig, carrier.vertices)
     blendshapes = moved_offsets(maps, rig.blendshapes)
-    own = {name: i for i, name in enumerate(native.blendshape_names)}
-    if sum(name in own for name in rig.blendshape_names) >= ENOUGH_NATIVE:
-        for row, name in enumerate(rig.blendshape_names):
-            if name in own:
-                blendshapes[row] = carrier.offsets(native.blendshapes[own[name]])
+    own = [name for name in rig.blendshape_names if name in native.blendshape_names]
+    if len(own) >= ENOUGH_NATIVE:
+        take_native(blendshapes, own, native, rig, carrier)
     return replace(
         rig,
         name=native.name,

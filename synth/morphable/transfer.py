@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.morphable.covering import RIGID, anchors, similarity, vertices_of
+from synth.morphable.covering import RIGID, anchors, extension, similarity, vertices_of
 
 if TYPE_CHECKING:
+    from synth.morphable.carrier import Carrier
     from synth.morphable.model import MorphableModel
 
-__all__ = ["local_maps", "moved_offsets"]
+__all__ = ["local_maps", "moved_offsets", "take_native"]
 
 Float = NDArray[np.float64]
 
@@ -60,3 +61,29 @@ def local_maps(rig: MorphableModel, placed: Float) -> Float:
 def moved_offsets(maps: Float, offsets: NDArray[np.floating]) -> Float:
     """(..., V, 3) offsets (..., V, 3) under the maps (V, 3, 3)."""
     return np.einsum("vxy,...vy->...vx", maps, np.asarray(offsets, np.float64))
+
+
+def take_native(
+    blendshapes: Float,
+    own: list[str],
+    native: MorphableModel,
+    rig: MorphableModel,
+    carrier: Carrier,
+) -> None:
+    """Replace the rig's `blendshapes` (E, V, 3) by the native ones of these names, in place.
+
+    Where the native mesh lies under the rig they are its own. What hangs on that skin takes
+    part in the difference; teeth, tongue and eyeballs stay the rig's, which turns them as bones
+    and eyes turn.
+    """
+    on = np.flatnonzero(carrier.covered)
+    follow = extension(rig, carrier.vertices, on)
+    hanging = np.ones(rig.n_vertices, bool)
+    hanging[vertices_of(rig, *RIGID)] = False
+    for name in own:
+        row = rig.blendshape_names.index(name)
+        wanted = native.blendshapes[native.blendshape_names.index(name)].astype(np.float64)
+        corners = wanted[native.faces[carrier.face[on]]]
+        difference = np.zeros((rig.n_vertices, 3))
+        difference[on] = np.einsum("vc,vcx->vx", carrier.bary[on], corners) - blendshapes[row, on]
+        blendshapes[row, hanging] += (follow @ difference)[hanging]
