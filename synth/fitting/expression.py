@@ -40,7 +40,7 @@ __all__ = ["ExpressionSettings", "expression_amount", "fit_expression"]
 Float = NDArray[np.float64]
 
 #: Not seen by the landmarks, or not told apart by them.
-UNSEEN = ("eyeLook", "tongueOut", "cheekPuff", "mouthClose", "jawForward")
+UNSEEN = ("eyeLook", "tongueOut", "cheekPuff", "mouthClose", "jawForward", "own_")
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,6 @@ def fit_expression(
     rotation, translation = rotation_matrix(camera), camera.translation
     log_focal0, log_focal = float(np.log(f.focal_ratio * iod)), float(np.log(camera.focal))
     count = 7 + model.n_modes
-    low = np.concatenate((np.full(count, -np.inf), np.zeros(len(used))))
-    high = np.concatenate((np.full(count, np.inf), np.ones(len(used))))
     ridge = np.sqrt(s.ridge)
     for _ in range(s.iterations):
         mean, modes, slid = marks.slide(
@@ -155,13 +153,29 @@ def fit_expression(
                 np.zeros(7),
             )
         )
-        found = lsq_linear(system, goal, (low, high), method="bvls", max_iter=200).x
+        found = _bounded(system, goal, count)
         rotation = Rotation.from_rotvec(found[:3]).as_matrix() @ rotation
         translation = translation + found[3:6]
         log_focal = float(np.clip(log_focal + found[6], log_focal0 - 1, log_focal0 + 1))
         shape = found[7:count]
         weights[used] = np.where(found[count:] < 1e-6, 0, found[count:])
     return make_camera(rotation, translation, log_focal, center), shape, weights
+
+
+def _bounded(system: Float, goal: Float, free: int) -> Float:
+    """Least squares in which all but the first `free` unknowns lie between 0 and 1.
+
+    The free ones are eliminated first, which leaves a small bounded problem.
+    """
+    normal, right = system.T @ system, system.T @ goal
+    solved = np.linalg.solve(
+        normal[:free, :free], np.column_stack((normal[:free, free:], right[:free]))
+    )
+    reduced = normal[free:, free:] - normal[free:, :free] @ solved[:, :-1]
+    root = np.linalg.cholesky((reduced + reduced.T) / 2).T
+    wanted = np.linalg.solve(root.T, right[free:] - normal[free:, :free] @ solved[:, -1])
+    bounded = lsq_linear(root, wanted, (0.0, 1.0), method="bvls", max_iter=200).x
+    return np.concatenate((solved[:, -1] - solved[:, :-1] @ bounded, bounded))
 
 
 def expression_amount(weights: Float, model: MorphableModel) -> float:

@@ -1,0 +1,104 @@
+"""The model on the face of a photo, by landmarks or by the picture itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.camera import camera_offset, pose_degrees, project
+from synth.fitting.correction import residual_field
+from synth.fitting.dense import DenseSettings, fit_dense
+from synth.fitting.expression import fit_expression
+from synth.fitting.landmarks import fit_face
+from synth.types import Camera, FaceImage, Fit, Landmarks
+
+if TYPE_CHECKING:
+    from synth.morphable.model import MorphableModel
+    from synth.morphable.texture import TextureModel
+
+__all__ = ["FITS", "fit_photo"]
+
+Float = NDArray[np.float64]
+
+#: Ways of fitting a photo.
+FITS = ("landmarks", "dense")
+
+
+def fit_photo(
+    image: FaceImage,
+    landmarks: Landmarks,
+    model: MorphableModel,
+    texture: TextureModel | None = None,
+    settings: DenseSettings | None = None,
+    neutralise: bool = False,
+) -> Fit:
+    """Camera, identity, surface and expression of the face in a photo.
+
+    Parameters
+    ----------
+    image : FaceImage
+    landmarks : Landmarks
+    model : MorphableModel
+    texture : TextureModel, optional
+        With it the picture itself is fitted (`fit_dense`), without it the landmarks alone.
+    settings : DenseSettings, optional
+    neutralise : bool
+        The surface is that of identity and expression together, so that taking the expression
+        off leaves the person's own neutral face.
+
+    Returns
+    -------
+    Fit
+        ``expression`` is what `fit_expression` finds. Without texture and `neutralise`
+        everything else is what `fit_face` finds.
+
+    Raises
+    ------
+    SkipPhoto
+        ``FIT_FAILED`` when the landmarks do not look like a face to the model.
+    MeshError
+        If model and texture are not of the same triangles.
+    """
+    size = (image.height, image.width)
+    fit = fit_face(landmarks, size, model)
+    camera, shape, weights = fit_expression(landmarks.points, size, model, fit.camera, fit.shape)
+    fit = replace(fit, expression=weights)
+    if texture is not None:
+        start = (fit.camera, fit.shape)
+        dense, shape, vertices = fit_dense(
+            image.pixels, landmarks.points, model, texture, *start, settings
+        )
+        return _placed(fit, landmarks, model, dense, shape, vertices)
+    if neutralise and weights.any():
+        vertices = model.shape(shape) + model.offsets(weights)
+        return _placed(fit, landmarks, model, camera, shape, vertices)
+    return fit
+
+
+def _placed(
+    fit: Fit,
+    landmarks: Landmarks,
+    model: MorphableModel,
+    camera: Camera,
+    shape: Float,
+    vertices: Float,
+) -> Fit:
+    """The fit with another camera, identity and surface, its landmarks moved onto the photo's."""
+    points, iod = landmarks.points, landmarks.inter_ocular
+    seen = project(vertices, camera)
+    source = project(model.landmarks(vertices), camera)[:, :2]
+    move = residual_field(source, points, iod)(seen[:, :2] / iod)
+    vertices = vertices + camera_offset(move, seen[:, 2], camera)
+    after = project(model.landmarks(vertices), camera)[:, :2]
+    return replace(
+        fit,
+        shape=shape,
+        camera=camera,
+        residual=np.linalg.norm(source - points, axis=1) / iod,
+        vertices=vertices,
+        corrected=np.linalg.norm(after - points, axis=1) / iod,
+        pose=pose_degrees(camera),
+    )
