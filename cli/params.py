@@ -161,6 +161,14 @@ PICTURE_OPTIONS = (
     click.option("--landmarks", default="dlib", show_default=True, metavar="NAME",
                  help="dlib, face-alignment, mediapipe, file (.pts or .ljson beside the photos) "
                       "or file:DIR."),
+    click.option("--fit", type=click.Choice(["landmarks", "dense"]), default="landmarks",
+                 show_default=True,
+                 help="Put the model on the landmarks, or on the whole picture."),
+    click.option("--texture", type=click.Path(path_type=Path), metavar="NPZ",
+                 help="Texture model of --fit dense (synth model texture).  "
+                      "[default: the embedded one]"),
+    click.option("--neutralise", is_flag=True,
+                 help="Take a slight expression off the photo first."),
     click.option("--face", default="largest", show_default=True, metavar="WHICH",
                  help="largest, error, all or an index, where a photo shows several faces."),
     click.option("--composite", type=click.Choice(["warp", "poisson"]), default="warp",

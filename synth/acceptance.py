@@ -37,6 +37,8 @@ NOSE_RISE = 0.50
 #: Sharpness is measured at this inter-ocular distance in pixels, or below.
 SHARPNESS_SCALE = 96.0
 SHARPNESS_POWER = 1.8
+#: Largest mouth opening and smile that can be taken off a face, seen on 41 smiling people.
+NEUTRALISED_OPENING, NEUTRALISED_SMILE = 0.08, 0.80
 LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601
 
 
@@ -71,6 +73,11 @@ class Limits:
     sharpness: float | None = 0.016
     mouth_opening: float | None = 0.05
     smile: float | None = 0.69
+
+    @classmethod
+    def neutralised(cls) -> Limits:
+        """Limits for photos whose expression is taken off: closed smiles, lips barely parted."""
+        return cls(mouth_opening=NEUTRALISED_OPENING, smile=NEUTRALISED_SMILE)
 
     @classmethod
     def any_expression(cls) -> Limits:

@@ -14,15 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.errors import AssetError, UsageError
+from synth.acceptance import check_photo
+from synth.errors import AssetError, SkipPhoto, UsageError
 from synth.expressions.gallery import Gallery
 from synth.expressions.storage import load_gallery
+from synth.fitting.photo import beyond_neutral, fit_photo
 from synth.landmarks import DetectorOwner
 from synth.morphable.landmark_map import embedded_model
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.native import topology_digest
+from synth.morphable.texture import TextureModel, load_texture
 from synth.settings import Settings
 from synth.translation import Translator, TranslatorOptions, get_translator
+from synth.types import FaceImage, Fit, Landmarks
 
 __all__ = ["Parts", "with_own"]
 
@@ -48,6 +52,50 @@ class Parts(Settings, DetectorOwner):
     def expressions(self) -> Gallery:
         """The expression gallery."""
         return load_gallery(self.gallery_path)
+
+    @cached_property
+    def texture_model(self) -> TextureModel | None:
+        """The texture model of the dense fit; None where landmarks are fitted.
+
+        Raises
+        ------
+        MeshError
+            If it belongs to another mesh than the model's.
+        """
+        if self.fit != "dense":
+            return None
+        texture = load_texture(self.texture_path)
+        texture.check_topology(self.morphable.faces)
+        return texture
+
+    def fitted(self, image: FaceImage, landmarks: Landmarks) -> Fit:
+        """The model on the face of a photo.
+
+        Raises
+        ------
+        SkipPhoto
+            If the fit fails.
+        """
+        return fit_photo(
+            image, landmarks, self.morphable, self.texture_model, neutralise=self.neutralise
+        )
+
+    def checked(self, image: FaceImage, landmarks: Landmarks) -> None:
+        """Pass silently, or say why the photo cannot be used (`synth.acceptance`).
+
+        A face that is too far from neutral to be neutralised is told what it shows.
+
+        Raises
+        ------
+        SkipPhoto
+            As `check_photo`.
+        """
+        try:
+            check_photo(image, landmarks, self.limits)
+        except SkipPhoto as skip:
+            if skip.reason != "NOT_NEUTRAL" or not self.neutralise:
+                raise
+            raise beyond_neutral(skip, image, landmarks, self.morphable) from None
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -79,7 +127,7 @@ class Parts(Settings, DetectorOwner):
 
     def preload(self) -> None:
         """Load every part now, so that what is missing is said before the first photo."""
-        _ = self.digests, self.order, self.torch_device
+        _ = self.digests, self.order, self.torch_device, self.texture_model
         if not self.landmarks.startswith("file"):
             _ = self._detector
         if self.nir:

@@ -17,12 +17,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.acceptance import check_photo, check_pose
+from synth.acceptance import check_pose
 from synth.acting import Act, Performance, act, express, make_track, perform
 from synth.color import to_grey
 from synth.crops import crop_by_profile
 from synth.errors import AssetError, DependencyError, SkipPhoto
-from synth.fitting import fit_face
 from synth.images import ImageSource, load_image
 from synth.landmarks import select_face
 from synth.provenance import make_record
@@ -90,11 +89,11 @@ class Generator(Routes):
         SkipPhoto
             If the face is too small, blurred, turned or not neutral, or the fit failed.
         """
-        check_photo(image, landmarks, self.limits)
+        self.checked(image, landmarks)
         matrix = None
         if self.crop is not None:
             image, landmarks, matrix = crop_by_profile(image, landmarks, self.crop, self.size)
-        fit = fit_face(landmarks, (image.height, image.width), self.morphable)
+        fit = self.fitted(image, landmarks)
         check_pose(fit.pose, self.limits)
         image = self.light_of(image, landmarks)
         rig = build_rig(image, landmarks, fit, self.morphable, self.render_settings)

@@ -72,6 +72,9 @@ def make_record(
         faces_found=rig.landmarks.faces_found,
         pose=_rounded(rig.fit.pose, 3),
         fit_residual=round(float(np.mean(rig.fit.residual)), 6),
+        fit=settings.fit,
+        photo_expression=_photo_expression(rig),
+        neutralised=settings.neutralise,
         crop_matrix=None if matrix is None else _rounded(matrix, 6),
         mask_box=(int(box[0]), int(box[1]), int(box[2]), int(box[3])),
         mask_share=round(float(mask.mean()), 6),
@@ -80,6 +83,12 @@ def make_record(
         assets=settings.digests,
         versions=installed(),
     )
+
+
+def _photo_expression(rig: FaceRig) -> dict[str, float]:
+    """Blendshapes that the photo shows, in the model's order; zeros are left out."""
+    weights = zip(rig.model.blendshape_names, rig.fit.expression, strict=True)
+    return {name: shown for name, w in weights if (shown := round(float(w), 3))}
 
 
 def _lookup(done: Act, drawn: Rendered) -> str:

@@ -24,6 +24,8 @@ __all__ = ["Settings", "parse_route", "torch_device"]
 DEFAULT_SIZE = 512
 NIR_ORDERS = ("photo", "image")
 ROUTES = ("3dmm", "ganmut")
+#: Ways to put the model on a face, see `synth.fitting.photo`.
+FITS = ("landmarks", "dense")
 
 
 def parse_route(text: str) -> dict[str, float]:
@@ -66,6 +68,13 @@ class Settings:
         ``.npz`` files instead of the embedded ones.
     landmarks : str
         Detector: a key of `synth.landmarks.DETECTORS`, or ``"file:DIR"``.
+    fit : {"landmarks", "dense"}
+        How the model is put on a face, see `synth.fitting.photo`.
+    texture : path, optional
+        Texture model of the dense fit instead of the embedded one.
+    neutralise : bool
+        Take the expression that a photo shows off first; photos are then accepted up to
+        `Limits.neutralised`.
     face : {"largest", "error", "all"} or int
         What to do where a photo shows several faces.
     lookup : {"smooth", "class"}
@@ -113,6 +122,9 @@ class Settings:
     model: str | os.PathLike[str] | None = None
     gallery: str | os.PathLike[str] | None = None
     landmarks: str = "dlib"
+    fit: Literal["landmarks", "dense"] = "landmarks"
+    texture: str | os.PathLike[str] | None = None
+    neutralise: bool = False
     face: str | int = "largest"
     lookup: Literal["smooth", "class"] = "smooth"
     composite: Literal["warp", "poisson"] = "warp"
@@ -138,6 +150,7 @@ class Settings:
         _ = self.routes, self.render_settings  # refuses an unknown route, composite or backend
         for name, allowed in (
             ("lookup", LOOKUPS),
+            ("fit", FITS),
             ("crop", (None, *PROFILES)),
             ("device", ("cpu", "cuda", "auto")),
             ("nir_order", NIR_ORDERS),
@@ -150,6 +163,8 @@ class Settings:
             raise UsageError(
                 f"landmarks: expected one of {', '.join(DETECTORS)}, got {self.landmarks!r}"
             )
+        if self.texture and self.fit != "dense":
+            raise UsageError(f"texture: expected --fit dense with it, got {self.texture} alone")
         if self.nir_weights and not self.nir:
             raise UsageError(f"nir-weights: expected --nir with them, got {self.nir_weights} alone")
         if self.editor_weights and not self.edits:
@@ -185,6 +200,7 @@ class Settings:
             composite=self.composite,
             backend=self.backend,
             nir=self.nir and self.nir_order == "photo",
+            neutralise=self.neutralise,
             **dict.fromkeys(parse_stages(self.without), False),
         )
 
@@ -192,6 +208,11 @@ class Settings:
     def model_path(self) -> Path:
         """The model file; the embedded one is verified."""
         return Path(self.model) if self.model else assets.path("anny_face")
+
+    @property
+    def texture_path(self) -> Path:
+        """The texture model's file; the embedded one is verified."""
+        return Path(self.texture) if self.texture else assets.path("texture")
 
     @property
     def gallery_path(self) -> Path:
@@ -238,9 +259,9 @@ class Settings:
         """SHA-256 by name of every data file that decides the pictures."""
         found = assets.verified("fold_maps")
         for name, own in (("anny_face", self.model), ("va_gallery", self.gallery)):
-            if own and not Path(own).is_file():
-                raise AssetError(f"{own}: expected a file, got none")
-            found |= {Path(own).name: assets.digest(Path(own))} if own else assets.verified(name)
+            found |= _digest(name, own)
+        if self.fit == "dense":
+            found |= _digest("texture", self.texture)
         if self.landmarks == "dlib":
             found |= assets.verified("dlib_68")
         if self.nir:
@@ -248,3 +269,10 @@ class Settings:
         if self.edits:
             found |= editor_digests(self.editor_path)
         return found
+
+
+def _digest(name: str, own: str | os.PathLike[str] | None) -> dict[str, str]:
+    """SHA-256 by name of an own file, or of the embedded asset."""
+    if own and not Path(own).is_file():
+        raise AssetError(f"{own}: expected a file, got none")
+    return {Path(own).name: assets.digest(Path(own))} if own else assets.verified(name)

@@ -303,6 +303,12 @@ class Record:
         Row of the plan, person and part of a set made by ``synth augment``.
     nuisance : dict
         Pose, light, camera and occluders drawn for the picture (`synth.nuisance`).
+    fit : {"landmarks", "dense"}
+        How the model was put on the face.
+    photo_expression : dict of str to float
+        Blendshapes found in the photo itself; zeros are left out.
+    neutralised : bool
+        Whether they were taken off before drawing.
     quality : dict of str to float
         Scores of the gates (`synth.quality`).
     redraws : int
@@ -348,6 +354,9 @@ class Record:
     faces_found: int = 1
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
     fit_residual: float = 0.0
+    fit: str = "landmarks"
+    photo_expression: dict[str, float] = field(default_factory=dict)
+    neutralised: bool = False
     crop_matrix: tuple[tuple[float, float, float], ...] | None = None
     mask_box: tuple[int, int, int, int] = (0, 0, 0, 0)
     mask_share: float = 0.0

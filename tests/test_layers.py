@@ -49,6 +49,7 @@ SIDEWAYS = {
     ("evaluation", "pipeline"): "experiments make pictures first",
     ("evaluation", "training"): "experiments train networks",
     ("training", "pipeline"): "recipes that learn from generated pictures",
+    ("parts", "fitting"): "fits with the parts it loaded",
     ("parts", "settings"): "parts are settings with what they name",
     ("routes", "acting"): "may leave the model nothing to draw",
     ("routes", "parts"): "the generator's parts, and what becomes of a picture",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.camera import camera_offset, pose_degrees, project
+from synth.errors import SkipPhoto
 from synth.fitting.correction import residual_field
 from synth.fitting.dense import DenseSettings, fit_dense
 from synth.fitting.expression import fit_expression
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
     from synth.morphable.model import MorphableModel
     from synth.morphable.texture import TextureModel
 
-__all__ = ["FITS", "fit_photo"]
+__all__ = ["beyond_neutral", "fit_photo"]
 
 Float = NDArray[np.float64]
-
-#: Ways of fitting a photo.
-FITS = ("landmarks", "dense")
 
 
 def fit_photo(
@@ -76,6 +74,29 @@ def fit_photo(
         vertices = model.shape(shape) + model.offsets(weights)
         return _placed(fit, landmarks, model, camera, shape, vertices)
     return fit
+
+
+def beyond_neutral(
+    skip: SkipPhoto, image: FaceImage, landmarks: Landmarks, model: MorphableModel
+) -> SkipPhoto:
+    """The same refusal of a face that is not neutral, with the weights that it shows."""
+    try:
+        fit = fit_photo(image, landmarks, model)
+    except SkipPhoto:
+        return skip
+    largest = np.argsort(-fit.expression)[:4]
+    shown = ", ".join(
+        f"{model.blendshape_names[e]} {fit.expression[e]:.2f}"
+        for e in largest
+        if fit.expression[e] >= 0.05
+    )
+    text = str(skip).partition(";")[0]
+    return SkipPhoto(
+        skip.reason,
+        f"{text}, too much to be neutralised ({shown or 'no blendshape fits'}); "
+        "use a photo with a relaxed, closed mouth, or allow any expression",
+        skip.value,
+    )
 
 
 def _placed(

@@ -34,6 +34,8 @@ def draw_faces(
     device : {"cpu", "cuda"}
         For the backend ``torch``.
     """
+    if rig.settings.neutralise:
+        weights = [w - rig.fit.expression for w in weights]
     if rig.settings.backend != "torch":
         return [render(rig, w, pose) for w, pose in zip(weights, poses, strict=True)]
     from synth.render.torch.batch import render_batch

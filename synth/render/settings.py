@@ -50,6 +50,8 @@ class RenderSettings:
     nir : bool
         The photo is near infrared, lit by a lamp at the camera: the mouth is lit to its
         back, teeth are as bright as skin, folds throw no shadows.
+    neutralise : bool
+        The fitted expression of the photo is taken off every face that is drawn.
     reach : float
         How far the motion fades out around the face, in inter-ocular distances.
     """
@@ -62,6 +64,7 @@ class RenderSettings:
     eyes: bool = True
     fold_gain: float = 1.0
     nir: bool = False
+    neutralise: bool = False
     reach: float = 0.75
 
     @property
