@@ -164,8 +164,8 @@ def _seen(v: Float, f: Faces) -> Faces:
         # Far away: depth hardly changes the place.
         points = turned * (1, -1, -1) / RAY
         points = points - points.min(0) + (1, 1, 2000)
-        front = points[f]
-        area = np.cross(front[:, 1, :2] - front[:, 0, :2], front[:, 2, :2] - front[:, 0, :2])
+        a, b = points[f[:, 1]] - points[f[:, 0]], points[f[:, 2]] - points[f[:, 0]]
+        area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
         facing = np.flatnonzero(area < 0)
         width, height = np.ceil(points[:, :2].max(0)).astype(int) + 2
         ids, _, _ = rasterise(points, f, (0, 0, int(width), int(height)), perspective=False)
