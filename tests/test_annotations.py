@@ -338,3 +338,29 @@ def test_a_track_turned_upside_down_is_the_only_one_reported(folder, tmp_path_fa
         ("ben", "S02/happy_1", "valence"),
         ("ben", "S02/happy_1", "arousal"),
     ]
+
+
+def test_labels_are_what_a_gallery_is_built_from(folder, tmp_path_factory):
+    from synth.expressions.labels import read_labels
+    from synth.meshes.mesh import Mesh, write_mesh
+
+    root = tmp_path_factory.mktemp("meshes")
+    triangle = Mesh(np.eye(3), np.array([[0, 1, 2]]))
+    for subject in ("S01", "S02"):
+        for i in range(1, 61):
+            (root / subject / "happy_1").mkdir(parents=True, exist_ok=True)
+            write_mesh(root / subject / f"happy_1/{i:04d}.ply", triangle)
+        (root / subject / "neutral").mkdir()
+        write_mesh(root / subject / "neutral/0001.ply", triangle)
+    out = tmp_path_factory.mktemp("out") / "labels"
+    result = call(folder, "-o", out, "--meshes", root, "--fps", "10")
+    assert result.exit_code == 0, result.output
+    from synth.meshes.collection import open_collection
+
+    names = open_collection(root).names
+    read = read_labels(out / "labels.csv", names, square=True)
+    assert read.subjects == ("S01", "S02") and read.neutral.sum() == 2
+    own = {n: m for part in check_annotations(folder, AnnotationSettings(fps=10.0), names).labels
+           for n, m in zip(part.names, part.mean, strict=True)}  # fmt: skip
+    expected = square_to_disc([own[name] for name in names])
+    np.testing.assert_allclose(read.va, expected, atol=1e-5)
