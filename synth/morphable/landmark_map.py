@@ -7,14 +7,15 @@ comment::
     30      8156   # tip of the nose
     36      2602   # right eye, outer corner
 
-Landmarks that a map leaves out are found by geometry: the landmark of the embedded model is
-carried over by the smooth warp that takes the known landmarks of one mean face to those of the
-other, and put on the nearest place of the surface.
+Landmarks that a map leaves out are found by geometry: the embedded model is fitted to the mean
+surface and its known landmarks, its own landmarks are carried over by the smooth warp that takes
+the fitted known ones to the given, and put on the nearest place of the surface.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from synth import assets
 from synth.errors import MeshError
 from synth.morphable.model import N_LANDMARKS, MorphableModel, load_model
 
+if TYPE_CHECKING:
+    from synth.meshes.nearest import Surface
+
 __all__ = ["as_places", "complete_places", "embedded_model", "read_landmark_map", "similarity"]
 
 Float = NDArray[np.float64]
@@ -30,6 +34,10 @@ Int = NDArray[np.int32]
 
 #: Fewer known landmarks do not tell where the others are.
 FEWEST = 6
+ITERATIONS = 8
+NOISE = 2.0  # millimetres by which a landmark of another model may differ
+SURFACE = 60.0  # landmarks that the whole surface counts for
+FARTHEST = 15.0  # millimetres; a point farther from the surface than this has no partner on it
 
 
 @cache
@@ -136,13 +144,62 @@ def complete_places(
     reference = model.landmarks(model.mean)
     here = np.einsum("lc,lcx->lx", bary[known], mean[faces[places[known]]])
     scale, rotation, shift = similarity(reference[known], here)
-    moved = scale * reference @ rotation.T + shift
-    # The residual fades to its mean away from the known points: no wild extrapolation.
+    surface = Surface((mean - shift) @ rotation / scale, faces)  # in the embedded model's place
+    here = (here - shift) @ rotation / scale
+    moved = _fitted_landmarks(model, surface, here, known)
+    # What the fit leaves fades to its mean away from the known points: no wild extrapolation.
     warp = RBFInterpolator(moved[known], here - moved[known], kernel="linear", degree=0)
-    near = Surface(mean, faces).nearest(moved[found] + warp(moved[found]))
+    near = surface.nearest(moved[found] + warp(moved[found]))
     places, bary = places.copy(), bary.copy()
     places[found], bary[found] = near.face, near.bary
     return places, bary, found
+
+
+def _fitted_landmarks(
+    model: MorphableModel, surface: Surface, here: Float, known: NDArray[np.bool_]
+) -> Float:
+    """(68, 3) landmarks of the embedded model fitted to a surface and its known landmarks.
+
+    Gauss-Newton over identity and a small similarity; skin vertices of the front stay within
+    the tangent planes of their nearest points, and together weigh as much as `SURFACE` landmarks.
+    """
+    skin = np.unique(model.faces[model.parts <= 1])
+    front = skin[(model.mean[skin, 2] > -45) & (np.abs(model.mean[skin, 1] + 30) < 90)][::3]
+    corners = model.faces[model.landmark_faces]
+    marks = np.einsum("lc,lcx->lx", model.landmark_bary, model.mean[corners])
+    mark_modes = np.einsum("lc,klcx->klx", model.landmark_bary, model.modes[:, corners])
+    point_modes = model.modes[:, front].astype(np.float64)
+    k = model.n_modes
+    unknown = np.zeros(k + 7)
+    prior = np.concatenate([np.ones(k), np.full(7, 1e-4)])
+    triangle = surface.vertices[surface.faces]
+    normals = np.cross(triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    for _ in range(ITERATIONS):
+        points = _placed(model.mean[front], point_modes, unknown)
+        near = surface.nearest(points)
+        normal = normals[near.face]
+        gap = ((near.point - points) * normal).sum(1)
+        used = near.distance < FARTHEST
+        rows = np.einsum("jvx,vx->vj", _columns(model.mean[front], point_modes), normal)[used]
+        weight = SURFACE / max(int(used.sum()), 1)
+        landmark = _columns(marks, mark_modes)[:, known].reshape(k + 7, -1).T
+        residual = (here - _placed(marks, mark_modes, unknown)[known]).ravel()
+        system = (weight * rows.T @ rows + landmark.T @ landmark) / NOISE**2 + np.diag(prior)
+        side = (weight * rows.T @ gap[used] + landmark.T @ residual) / NOISE**2 - prior * unknown
+        unknown += np.linalg.solve(system, side)
+    return _placed(marks, mark_modes, unknown)
+
+
+def _columns(mean: Float, modes: Float) -> Float:
+    """(K + 7, V, 3) derivatives by identity, shift, turn and scale (per tenth), linearised."""
+    turn = [np.cross(axis, mean) / 10 for axis in np.eye(3)]
+    shift = [np.broadcast_to(axis, mean.shape) for axis in np.eye(3)]
+    return np.concatenate([modes, np.stack([*shift, *turn, mean / 10])])
+
+
+def _placed(mean: Float, modes: Float, unknown: Float) -> Float:
+    return mean + np.einsum("j,jvx->vx", unknown, _columns(mean, modes))
 
 
 def similarity(source: Float, target: Float) -> tuple[float, Float, Float]:

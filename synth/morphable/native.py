@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -157,7 +158,7 @@ def save_model(model: MorphableModel, path: str | PathLike[str]) -> None:
     }
     if model.carrier is not None:
         arrays |= model.carrier.arrays()
-    write_npz(path, arrays, level=1)
+    write_npz(Path(path), arrays, level=1)
 
 
 def topology_digest(faces: ArrayLike) -> str:

@@ -52,7 +52,7 @@ def read(path: Path) -> Raw:
     directions, faces = arrays["shapedirs"], arrays["f"].astype(np.int64)
     if mean.ndim != 2 or directions.ndim != 3 or directions.shape[:2] != mean.shape:
         raise refuse(path, "shapedirs (V, 3, N)", f"{directions.shape} for {mean.shape}")
-    Mesh(mean, faces, name=path.name)
+    Mesh(mean, faces.astype(np.int32), name=path.name)
     modes = np.moveaxis(directions, 2, 0).astype(np.float32)
     split = min(SHAPES, len(modes))
     names = [f"expression{k:03d}" for k in range(len(modes) - split)]

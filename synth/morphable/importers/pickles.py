@@ -12,6 +12,7 @@ import gzip
 import io
 import pickle
 from collections import OrderedDict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = ["Inert", "dense", "load_pickle", "loads"]
 #: Packages whose classes may stand in a pickle as bare data.
 DATA_PACKAGES = ("menpo", "menpo3d", "menpofit", "chumpy", "scipy.sparse", "pathlib")
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy")
+_BUILDERS = tuple(f"numpy.{c}.{m}" for c in ("core", "_core") for m in ("multiarray", "numeric"))
 #: Larger than any of the models by far; a bomb is not unpacked further.
 MOST_BYTES = 4 << 30
 
@@ -166,13 +168,10 @@ class _Reader(pickle.Unpickler):
         AssetError
             Unless it is plain data.
         """
-        if module in _NUMPY and name in ("_reconstruct", "scalar", "ndarray", "dtype"):
-            home = np._core.multiarray if name in ("_reconstruct", "scalar") else np
-            return getattr(home, name)
-        if (module, name) == ("numpy._core.numeric", "_frombuffer"):
-            return np._core.numeric._frombuffer  # type: ignore[attr-defined]
-        if (module, name) == ("numpy.core.numeric", "_frombuffer"):
-            return np._core.numeric._frombuffer  # type: ignore[attr-defined]
+        if module in _NUMPY and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        if module in _BUILDERS and name in ("_reconstruct", "scalar", "_frombuffer"):
+            return getattr(import_module(module.replace("numpy.core", "numpy._core")), name)
         if (module, name) == ("_codecs", "encode"):
             return _encode
         if module in ("copyreg", "copy_reg") and name in ("_reconstructor", "__newobj__"):
