@@ -21,7 +21,6 @@ from synth.expressions.annotation_agreement import (
     Agreement,
     Spike,
     agreement,
-    below,
     odd_ones,
     spikes,
 )
@@ -121,15 +120,14 @@ def check_annotations(
         found, _ = common_ratings(tracks, frames, settings, lags)
         counting = [part for part in found if notes.get(part.sequence) is None]
     everybody = agreement(counting, annotators)
-    kept, gone = odd_ones(counting, annotators, settings.min_correlation)
-    if not settings.drop_outliers:
-        kept = list(annotators)
-    others = agreement(counting, [name for name in annotators if name not in gone])
-    weak = gone | below(others, settings.min_correlation)
+    gone, weak = odd_ones(counting, annotators, settings.min_correlation)
+    dropped = gone if settings.drop_outliers else {}
+    kept = tuple(name for name in annotators if name not in dropped)
+    among = agreement(counting, kept) if dropped else everybody
     labels, outside, missing = make_labels(found, kept, frames, notes, settings, subjects or {})
     return AnnotationCheck(
-        settings, annotators, tuple(counting), everybody, tuple(kept), agreement(counting, kept),
-        gone if settings.drop_outliers else {}, weak, lags, labels,
+        settings, annotators, tuple(counting), everybody, kept, among,
+        dropped, gone | weak, lags, labels,
         tuple(spikes(counting, annotators, settings.max_z)), odd, notes, outside, missing,
         0 if meshes is None else len(meshes),
     )  # fmt: skip

@@ -14,7 +14,7 @@ References
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from synth.expressions.annotations import Ratings
 from synth.metrics.agreement import ccc, pcc
 
-__all__ = ["Agreement", "Spike", "agreement", "below", "mean_label", "odd_ones", "spikes"]
+__all__ = ["Agreement", "Spike", "agreement", "mean_label", "odd_ones", "spikes"]
 
 Float = NDArray[np.float64]
 
@@ -115,12 +115,10 @@ def _full(ratings: Ratings, annotators: Sequence[str]) -> Float:
     return out
 
 
-def _pairwise(first: Float, second: Float) -> tuple[float, float]:
-    """Correlation and concordance where both are known; NaN where undefined."""
+def _pairwise(measure: Callable[[Float, Float], float], first: Float, second: Float) -> float:
+    """A measure where both are known; NaN where undefined."""
     both = np.isfinite(first) & np.isfinite(second)
-    if both.sum() < 2:
-        return float("nan"), float("nan")
-    return pcc(first[both], second[both]), ccc(first[both], second[both])
+    return measure(first[both], second[both]) if both.sum() > 1 else float("nan")
 
 
 def agreement(ratings: Sequence[Ratings], annotators: Sequence[str]) -> Agreement:
@@ -140,13 +138,16 @@ def agreement(ratings: Sequence[Ratings], annotators: Sequence[str]) -> Agreemen
     for i in range(count):
         for j in range(i):
             for d in range(2):
-                pairs[:, i, j, d] = pairs[:, j, i, d] = _pairwise(joined[i, :, d], joined[j, :, d])
+                for m, measure in enumerate((pcc, ccc)):
+                    value = _pairwise(measure, joined[i, :, d], joined[j, :, d])
+                    pairs[m, i, j, d] = pairs[m, j, i, d] = value
     per = np.full((len(blocks), count, count, 2), np.nan)
     for s, block in enumerate(blocks):
         for i in range(count):
             for j in range(i):
                 for d in range(2):
-                    per[s, i, j, d] = per[s, j, i, d] = _pairwise(block[i, :, d], block[j, :, d])[0]
+                    value = _pairwise(pcc, block[i, :, d], block[j, :, d])
+                    per[s, i, j, d] = per[s, j, i, d] = value
     seen = np.zeros((len(blocks), count), bool)
     for s, block in enumerate(blocks):
         seen[s] = np.isfinite(block[:, :, 0]).any(1)
@@ -172,41 +173,46 @@ def _against_mean(values: Float) -> Float:
     for i in range(len(values)):
         others = _mean(np.delete(values, i, 0), 0)
         for d in range(2):
-            out[i, d] = _pairwise(values[i, :, d], others[:, d])[0]
+            out[i, d] = _pairwise(pcc, values[i, :, d], others[:, d])
     return out
 
 
-def below(found: Agreement, lowest: float) -> dict[str, float]:
-    """Annotators whose correlation with the mean of the others is below `lowest`, with it.
-
-    The lower of valence and arousal counts; who has no correlation at all is not among them.
-    """
-    low = np.fmin(*found.with_mean.T)
+def _below(
+    ratings: Sequence[Ratings], annotators: Sequence[str], lowest: float
+) -> dict[str, float]:
+    """Annotators whose correlation with the mean of the others is below `lowest`, with it."""
+    if not ratings:
+        return {}
+    joined = np.concatenate([_full(part, annotators) for part in ratings], 1)
+    low = np.fmin(*_against_mean(joined).T)
     return {
-        name: float(value)
-        for name, value in zip(found.annotators, low, strict=True)
-        if value < lowest
+        name: float(value) for name, value in zip(annotators, low, strict=True) if value < lowest
     }
 
 
 def odd_ones(
     ratings: Sequence[Ratings], annotators: Sequence[str], lowest: float
-) -> tuple[list[str], dict[str, float]]:
-    """Annotators worth keeping, and those who are not with the correlation they had.
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Annotators who agree too little with the mean of the others.
 
-    The worst is left out first and the others judged anew, since one who disagrees spoils
-    the mean that the others are measured against. At least two stay.
+    The lower of valence and arousal counts; who has no correlation at all is not among them.
+
+    Returns
+    -------
+    gone : dict of str to float
+        Who had better be left out, with the correlation. The worst is left out first and the
+        others judged anew, since one who disagrees spoils the mean that the others are
+        measured against. At least two stay.
+    weak : dict of str to float
+        Those who stay and yet are below.
     """
     kept = list(annotators)
     gone: dict[str, float] = {}
-    while len(kept) > 2:
-        weak = below(agreement(ratings, kept), lowest)
-        if not weak:
-            break
+    while (weak := _below(ratings, kept, lowest)) and len(kept) > 2:
         worst = min(weak, key=weak.__getitem__)
         gone[worst] = weak[worst]
         kept.remove(worst)
-    return kept, gone
+    return gone, weak
 
 
 def mean_label(
