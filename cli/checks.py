@@ -38,6 +38,7 @@ PACKAGES = (
     ("tensorboard", "tensorboard", "synth train ganmut --tensorboard", False),
     ("mediapipe", "mediapipe", "--landmarks mediapipe", False),
     ("pytorch3d", "pytorch3d", "--backend pytorch3d", False),
+    ("h5py", "h5py", "synth model import bfm2017", False),
     ("anny", "anny", "rebuilds the morphable model", False),
 )
 EXTRAS = {
@@ -49,6 +50,7 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "mediapipe": "mediapipe",
     "pytorch3d": "pytorch3d",
+    "h5py": "h5",
     "anny": "build",
 }
 
