@@ -364,3 +364,13 @@ def test_labels_are_what_a_gallery_is_built_from(folder, tmp_path_factory):
            for n, m in zip(part.names, part.mean, strict=True)}  # fmt: skip
     expected = square_to_disc([own[name] for name in names])
     np.testing.assert_allclose(read.va, expected, atol=1e-5)
+
+
+def test_frames_become_seconds_by_one_count_for_all(tmp_path):
+    values = truth(2, 3.0)
+    write(tmp_path / "a/S1/x.csv", np.arange(1, 61), values, "frame")
+    write(tmp_path / "b/S1/x.csv", np.arange(4, 61), values[3:], "frame")  # starts late
+    found = check_annotations(tmp_path, AnnotationSettings(fps=20.0, rate=20.0))
+    np.testing.assert_allclose(found.labels[0].mean, values, atol=1e-5 + np.ptp(values[:4]))
+    np.testing.assert_allclose(found.labels[0].mean[3:], values[3:], atol=1e-5)
+    assert found.agreement.pooled.min() > 0.999

@@ -56,7 +56,7 @@ def common_ratings(
             notes[sequence] = "NEUTRAL"
         elif len(inner) < 2:
             notes[sequence] = "ONE_ANNOTATOR"
-        chosen = [_in_seconds(track, settings) for track in inner.values()]
+        chosen = _in_seconds(list(inner.values()), settings)
         if len({track.unit for track in chosen}) > 1:
             raise UsageError(
                 f"{sequence}: expected all annotators in seconds or all in frames, got both; "
@@ -86,12 +86,19 @@ def common_ratings(
     return found, notes
 
 
-def _in_seconds(track: Track, settings: AnnotationSettings) -> Track:
-    """The track in seconds where its frames can be turned into them."""
-    if track.unit == "s" or settings.fps is None:
-        return track
-    first = settings.first_frame if settings.first_frame is not None else track.places[0]
-    return replace(track, places=(track.places - first) / settings.fps, unit="s")
+def _in_seconds(tracks: list[Track], settings: AnnotationSettings) -> list[Track]:
+    """The tracks in seconds where their frames can be turned into them."""
+    counted = [track.places[0] for track in tracks if track.unit == "frame"]
+    if settings.fps is None or not counted:
+        return tracks
+    # All annotators count the frames of a sequence alike: the lowest number is at time 0.
+    first = min(counted) if settings.first_frame is None else settings.first_frame
+    return [
+        replace(track, places=(track.places - first) / settings.fps, unit="s")
+        if track.unit == "frame"
+        else track
+        for track in tracks
+    ]
 
 
 def _instants(
