@@ -125,7 +125,7 @@ def build_gallery(
     _check_topology(meshes, model)
     label, joined = classes_of(labels, settings)
     expressions = basic_expressions(labels)
-    chosen = sample_of(label, settings.seed)
+    chosen = sample_of(label, settings.seed, meshes.n_vertices)
     neutrals = read_neutrals(meshes, labels, model.mean, settings.align, chosen)
     frames = read_frames(
         meshes, labels, label, neutrals, expressions, settings.components, chosen, progress

@@ -131,9 +131,8 @@ def face_classes(
     va[1:][~va[1:].any(1), 0] = ASIDE
     mean, model, sd = class_models(frames.coefficients, label, k, DIRECTIONS)
     mean[0] = 0.0
-    exact = frames.class_mean.copy()
-    exact[0] = 0.0
-    rest = exact.reshape(k, -1) - mean @ frames.basis.reshape(len(frames.basis), -1)
+    rest = frames.class_mean.reshape(k, -1) - mean @ frames.basis.reshape(len(frames.basis), -1)
+    rest[0] = 0.0
     pairs = np.unique(np.stack([label, labels.subject], 1), axis=0)
     of = [labels.expression == name for name in expressions]
     size = frames.basis.shape[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synth.building.mean_face_sheet import face_sheet
+from synth.expressions.leak import FEW_SUBJECTS
 
 if TYPE_CHECKING:
     from synth.building.gallery import BuiltGallery
@@ -103,8 +104,8 @@ def _page(built: BuiltGallery, settings: GallerySettings, source: str) -> str:
     c, leak, split = built.classes, built.leak, built.split
     k, own = len(c), len(split.own)
     count = c.class_count[1:]
-    few = int((leak.subjects[1:] < 8).sum())
-    sure = leak.flagged[1:] & (leak.subjects[1:] >= 8)
+    few = int((leak.subjects[1:] < FEW_SUBJECTS).sum())
+    sure = leak.flagged[1:] & (leak.subjects[1:] >= FEW_SUBJECTS)
     rows = [
         ("frames, subjects", f"{len(built.label)}, {len(built.labels.subjects)}"),
         ("classes, neutral included", f"{k}"),
@@ -139,8 +140,8 @@ def _page(built: BuiltGallery, settings: GallerySettings, source: str) -> str:
         f"{np.median(leak.attribution[1:]):.2f} to one subject (median; most "
         f"{leak.attribution[1:].max():.2f}), of random classes of the same sizes "
         f"{np.median(leak.control[1:]):.2f} (most {leak.control[1:].max():.2f}).", "",
-        f"Flagged: {int(leak.flagged.sum())} of {k - 1} classes; {few} have fewer than 8 "
-        f"subjects; of {int(sure.sum())} more the probe attributes at least half as much as of a "
+        f"Flagged: {int(leak.flagged.sum())} of {k - 1} classes; {few} have fewer than "
+        f"{FEW_SUBJECTS} subjects; of {int(sure.sum())} more the probe attributes at least half as much as of a "
         "single frame, and twice the control. `--min-subjects N` joins classes of fewer subjects "
         "to a neighbour.",
         "", "| subjects | classes | frames | flagged |", "|---|---|---|---|",

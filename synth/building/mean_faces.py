@@ -28,8 +28,9 @@ Progress = Callable[[int], None]
 
 #: Bytes of vertices read at a time; a few times as much is in work.
 BLOCK = 48_000_000
-#: Frames of the sample, and the largest number of components taken from it.
-SAMPLE, MOST = 1200, 96
+#: Frames of the sample, of how many vertices they may be (fewer frames of larger meshes), how
+#: many of them show which vertices are still, and the largest number of components.
+SAMPLE, SAMPLE_VERTICES, STILL_SAMPLE, MOST = 1200, 24_000_000, 400, 96
 #: Size of the neutral faces over that of the model's mean: outside, the unit is not mm.
 RATIO = (0.5, 2.0)
 
@@ -111,18 +112,28 @@ def read_neutrals(
     _check_size(faces, mean)
     if not align:
         return Neutrals(faces, None)
-    sample = meshes.read(chosen)
-    return Neutrals(faces, stillness(sample, faces[labels.subject[chosen]]))
+    some = chosen[:: -(-len(chosen) // STILL_SAMPLE)]
+    return Neutrals(faces, stillness(meshes.read(some), faces[labels.subject[some]]))
 
 
-def sample_of(label: Int, seed: int) -> Int:
-    """(n,) frames of all classes, as even as there are frames, in their order."""
+def sample_of(label: Int, seed: int, vertices: int = 1) -> Int:
+    """(n,) frames of all classes, as even as there are frames, in their order.
+
+    Parameters
+    ----------
+    label : (N,) int64
+        Class of each frame.
+    seed : int
+    vertices : int
+        Of each mesh; of large ones fewer are taken.
+    """
+    most = max(2, min(SAMPLE, SAMPLE_VERTICES // vertices))
     rng = np.random.default_rng([seed, len(label)])
     mixed = rng.permutation(len(label))
     grouped = mixed[np.argsort(label[mixed], kind="stable")]
     start = np.searchsorted(label[grouped], np.arange(int(label.max()) + 1))
     turn = np.arange(len(label)) - start[label[grouped]]  # of a frame within its class
-    return np.sort(grouped[np.argsort(turn, kind="stable")[:SAMPLE]])
+    return np.sort(grouped[np.argsort(turn, kind="stable")[:most]])
 
 
 def read_frames(
