@@ -141,9 +141,9 @@ def _page(built: BuiltGallery, settings: GallerySettings, source: str) -> str:
         f"{leak.attribution[1:].max():.2f}), of random classes of the same sizes "
         f"{np.median(leak.control[1:]):.2f} (most {leak.control[1:].max():.2f}).", "",
         f"Flagged: {int(leak.flagged.sum())} of {k - 1} classes; {few} have fewer than "
-        f"{FEW_SUBJECTS} subjects; of {int(sure.sum())} more the probe attributes at least half as much as of a "
-        "single frame, and twice the control. `--min-subjects N` joins classes of fewer subjects "
-        "to a neighbour.",
+        f"{FEW_SUBJECTS} subjects; of {int(sure.sum())} more the probe attributes at least half as "
+        "much as of a single frame, and twice the control. `--min-subjects N` joins classes of "
+        "fewer subjects to a neighbour.",
         "", "| subjects | classes | frames | flagged |", "|---|---|---|---|",
         *_leak_table(built), "",
         "`classes.csv` and `leak.csv` hold a row a class, `mean_faces.png` shows mean faces.", "",
