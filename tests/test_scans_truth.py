@@ -15,7 +15,6 @@ from synth.evaluation.scans_score import (
 )
 from synth.evaluation.scans_truth import (
     ANNOTATORS,
-    FPS,
     NEUTRAL,
     Annotator,
     ScanPlan,
@@ -26,7 +25,7 @@ from synth.evaluation.scans_truth import (
 from synth.expressions.storage import load_gallery
 from synth.morphable.model import load_model
 
-PLAN = ScanPlan(subjects=2, sequences=3, frames=5, neutral=2, classes=6)
+PLAN = ScanPlan(subjects=2, sequences=3, frames=5, neutral=2, classes=6, fps=10)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +76,8 @@ def test_the_same_seed_makes_the_same_set(made, model):
 
 def test_an_annotator_without_faults_gives_the_truth():
     va = np.column_stack([np.linspace(0, 0.8, 9), np.linspace(0.1, -0.4, 9)])
-    times, track = annotate(va, Annotator(1, 0, 0, 0), np.random.default_rng(0))
-    back = np.column_stack([np.interp(np.arange(9) / FPS, times, track[:, k]) for k in range(2)])
+    times, track = annotate(va, Annotator(1, 0, 0, 0), 10, np.random.default_rng(0))
+    back = np.column_stack([np.interp(np.arange(9) / 10, times, track[:, k]) for k in range(2)])
     np.testing.assert_allclose(back, va, atol=0.02)
     assert annotation_csv(times, track).splitlines()[0] == "time,valence,arousal"
 
@@ -86,8 +85,8 @@ def test_an_annotator_without_faults_gives_the_truth():
 def test_annotators_differ_as_they_are_said_to():
     va = np.column_stack([np.sin(np.linspace(0, 9, 300)) * 0.6, np.zeros(300)])
     for who in ANNOTATORS.values():
-        times, track = annotate(va, who, np.random.default_rng(1))
-        truth = np.interp(times - who.lag, np.arange(300) / FPS, va[:, 0])
+        times, track = annotate(va, who, 10, np.random.default_rng(1))
+        truth = np.interp(times - who.lag, np.arange(300) / 10, va[:, 0])
         slope, offset = np.polyfit(truth, track[:, 0], 1)
         assert slope == pytest.approx(who.gain, abs=0.05)
         assert offset == pytest.approx(who.bias, abs=0.03)

@@ -28,8 +28,8 @@ from synth.evaluation.scans_score import (
     score_registration,
 )
 from synth.evaluation.scans_set import FRAMES, LABELS, Truth, make_scans, read_truth
-from synth.evaluation.scans_truth import FPS, ScanPlan
-from synth.expressions.face_classes import FaceClasses, load_face_classes
+from synth.evaluation.scans_truth import ScanPlan
+from synth.expressions.face_classes import load_face_classes
 from synth.expressions.storage import load_gallery
 from synth.meshes.collection import open_collection
 from synth.morphable.model import MorphableModel, load_model
@@ -69,7 +69,7 @@ def commands(root: Path, plan: ScanPlan, workers: int) -> list[tuple[Path, list[
         (
             root / "labels/report.md",
             ["gallery", "annotate-check", f"{scans}/annotations", "--meshes", f"{meshes}",
-             "--fps", f"{FPS:g}", "--expressions", f"{scans}/expressions.csv",
+             "--fps", f"{plan.fps:g}", "--expressions", f"{scans}/expressions.csv",
              "-o", f"{root}/labels"],
         ),
         (
@@ -83,9 +83,14 @@ def commands(root: Path, plan: ScanPlan, workers: int) -> list[tuple[Path, list[
              "--model", f"{built}/model.npz", *classes, "-o", f"{built}/gallery.npz"],
         ),
         (
+            built / "true_labels.npz",
+            ["gallery", "build", "--meshes", f"{meshes}", "--labels", f"{scans / LABELS}",
+             "--model", f"{built}/model.npz", *classes, "-o", f"{built}/true_labels.npz"],
+        ),
+        (
             built / "components.npz",
             ["model", "components", "--gallery", f"{built}/gallery_classes.npz", "--components",
-             "12", "--compare", "5,10", "-o", f"{built}/components.npz"],
+             str(min(12, plan.classes - 1)), "--compare", "5", "-o", f"{built}/components.npz"],
         ),
         (
             truth / "model.npz",
@@ -126,17 +131,21 @@ def make_known_scans(
 
 @dataclass(frozen=True)
 class GalleryScore:
-    """Mean faces of a built gallery against those of the truth, over `TARGETS`.
+    """Faces of a built gallery against those of the truth; mean distances of vertices, mm.
 
     Attributes
     ----------
-    error : float
-        Mean distance of vertices, mm.
+    same_labels : float
+        Mean faces of all classes, registered meshes with the true ratings: what scanning and
+        registration cost.
+    drawn : float
+        What is drawn at `TARGETS` (smooth lookup), with the annotators' ratings.
     size : float
-        Mean size of the true offsets, mm: what `error` compares to.
+        Size of the true offsets at `TARGETS`: what these compare to.
     """
 
-    error: float
+    same_labels: float
+    drawn: float
     size: float
 
 
@@ -148,17 +157,20 @@ class PictureScore:
     ----------
     gallery : float
         Built gallery against the true one, both with the built model.
+    worst : float
+        The largest of one picture.
+    same_labels : float
+        The gallery of registered meshes with the true ratings against the true one.
     both : float
         Built model and gallery against the true ones.
-    worst : float
-        Largest of one picture for `gallery`.
     expression : float
         The true gallery's pictures against the photo: what the expressions change.
     """
 
     gallery: float
-    both: float
     worst: float
+    same_labels: float
+    both: float
     expression: float
 
 
@@ -192,13 +204,14 @@ def score(root: Path, photos: list[Path]) -> tuple[OwnDataScores, list[list[UInt
     true_classes = load_face_classes(root / "truth/gallery_classes.npz")
     rows = {name: i for i, name in enumerate(truth.frames.names)}
     found, places = _labels(root / "labels/labels.csv", rows)
-    pictures, sheet = _pictures(root, photos)
+    makers = _makers(root)
+    pictures, sheet = _pictures(makers, photos)
     built, true = load_model(root / "built/model.npz"), load_model(root / "truth/model.npz")
     scores = OwnDataScores(
         len(truth.frames), len(truth.frames) - kept, unit, registration,
-        score_labels(found, truth.va[places], true_classes.va),
+        score_labels(found, truth.va[places], true_classes.class_va),
         score_model(built.mean, built.modes, true.mean, true.modes),
-        _gallery(load_face_classes(root / "built/gallery_classes.npz"), true_classes),
+        _gallery(root, makers),
         pictures,
     )  # fmt: skip
     return scores, sheet
@@ -227,25 +240,45 @@ def _labels(path: Path, rows: dict[str, int]) -> tuple[Float, list[int]]:
     return np.array(found), places
 
 
-def _gallery(built: FaceClasses, true: FaceClasses) -> GalleryScore:
-    gap, size = [], []
-    for va in TARGETS:
-        mine, theirs = built.mean_face(va), true.mean_face(va)
-        gap.append(np.linalg.norm(mine - theirs, axis=1).mean())
-        size.append(np.linalg.norm(theirs, axis=1).mean())
-    return GalleryScore(float(np.mean(gap)), float(np.mean(size)))
-
-
-def _pictures(root: Path, photos: list[Path]) -> tuple[PictureScore, list[list[UInt8]]]:
-    makers = {
-        name: Generator(model=root / model, gallery=root / gallery, crop="face", size=SIZE)
-        for name, model, gallery in (
-            ("built", "built/model.npz", "built/gallery.npz"),
-            ("true gallery", "built/model.npz", "truth/gallery.npz"),
-            ("true", "truth/model.npz", "truth/gallery.npz"),
-        )
+def _makers(root: Path) -> dict[str, Generator]:
+    """Generators of the built and the true model and gallery, and of mixtures."""
+    built, true = root / "built", root / "truth"
+    pairs = {
+        "built": (built, built / "gallery.npz"),
+        "true labels": (built, built / "true_labels.npz"),
+        "true gallery": (built, true / "gallery.npz"),
+        "true": (true, true / "gallery.npz"),
     }
-    gallery, both, change, sheet = [], [], [], []
+    return {
+        name: Generator(model=model / "model.npz", gallery=gallery, crop="face", size=SIZE)
+        for name, (model, gallery) in pairs.items()
+    }
+
+
+def _gallery(root: Path, makers: dict[str, Generator]) -> GalleryScore:
+    built = load_face_classes(root / "built/true_labels_classes.npz")
+    true = load_face_classes(root / "truth/gallery_classes.npz")
+    classes = [
+        np.linalg.norm(built.face(k) - true.face(k), axis=1).mean() for k in range(1, len(true))
+    ]
+    drawn = {name: _offsets(makers[name]) for name in ("built", "true gallery")}
+    gap = np.linalg.norm(drawn["built"] - drawn["true gallery"], axis=2)
+    size = np.linalg.norm(drawn["true gallery"], axis=2)
+    return GalleryScore(float(np.mean(classes)), float(gap.mean()), float(size.mean()))
+
+
+def _offsets(maker: Generator) -> Float:
+    """(targets, n, 3) how the skin moves in what is drawn at `TARGETS`, mm."""
+    skin, _ = outer_surface(maker.morphable)
+    weights = maker.expressions.smooth_weights([(va.valence, va.arousal) for va in TARGETS])
+    return np.stack([maker.morphable.offsets(w[maker.order])[skin] for w in weights])
+
+
+def _pictures(
+    makers: dict[str, Generator], photos: list[Path]
+) -> tuple[PictureScore, list[list[UInt8]]]:
+    gaps: dict[str, list[float]] = {name: [] for name in (*makers, "photo")}
+    sheet = []
     for photo in photos:
         faces = {}
         for name, maker in makers.items():
@@ -254,13 +287,14 @@ def _pictures(root: Path, photos: list[Path]) -> tuple[PictureScore, list[list[U
         rig = faces["true"].rig
         plain, mask = rig.image.pixels, inner_hull(rig.landmarks.points, rig.image.pixels.shape[:2])
         for va in TARGETS:
-            made = {n: maker.draw(faces[n], as_target(va)) for n, maker in makers.items()}
-            gallery.append(face_difference(made["built"].image, made["true gallery"].image, mask))
-            both.append(face_difference(made["built"].image, made["true"].image, mask))
-            change.append(face_difference(plain, made["true gallery"].image, mask))
-            sheet.append([plain, made["true"].image, made["built"].image])
+            made = {n: maker.draw(faces[n], as_target(va)).image for n, maker in makers.items()}
+            against = made | {"true": made["built"], "photo": plain}
+            for name in gaps:
+                truth = made["true" if name == "true" else "true gallery"]
+                gaps[name].append(face_difference(against[name], truth, mask))
+            sheet.append([plain, made["true"], made["built"]])
+    mean = {name: float(np.mean(values)) for name, values in gaps.items()}
     score = PictureScore(
-        float(np.mean(gallery)), float(np.mean(both)), float(np.max(gallery)),
-        float(np.mean(change)),
-    )  # fmt: skip
+        mean["built"], max(gaps["built"]), mean["true labels"], mean["true"], mean["photo"]
+    )
     return score, sheet

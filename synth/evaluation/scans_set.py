@@ -129,7 +129,7 @@ def make_scans(
     _write_table(part / "truth/frames.csv", COLUMNS[:1], [row[:1] for row in rows])
     posed = [(s.name, s.expression) for s in made if s.expression not in ("", NEUTRAL)]
     _write_table(part / "expressions.csv", ("file_name", "expression"), posed)
-    _write_annotations(part, made, seed)
+    _write_annotations(part, made, plan.fps, seed)
     os.replace(part, root)
 
 
@@ -143,14 +143,15 @@ def _write_scan(root: Path, shot: Shot, model: MorphableModel, rng: np.random.Ge
     write_atomic(root / "landmarks" / f"{shot.name}.txt", (lines + "\n").encode())
 
 
-def _write_annotations(root: Path, made: Sequence[Shot], seed: int) -> None:
+def _write_annotations(root: Path, made: Sequence[Shot], fps: float, seed: int) -> None:
     """A track of every annotator for every sequence but the neutral ones."""
     va = np.array([(s.va.valence, s.va.arousal) for s in made])
     for i, (who, habits) in enumerate(ANNOTATORS.items()):
         for j, (sequence, frames) in enumerate(frames_of([s.name for s in made]).items()):
             if sequence.endswith("/" + NEUTRAL):
                 continue
-            times, track = annotate(va[frames], habits, np.random.default_rng([seed, 8, i, j]))
+            rng = np.random.default_rng([seed, 8, i, j])
+            times, track = annotate(va[frames], habits, fps, rng)
             path = root / "annotations" / who / f"{sequence}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, annotation_csv(times, track).encode())
