@@ -75,7 +75,7 @@ def errors(found: Float, truth: Float, scan: Mesh, faces: NDArray[np.int32]) -> 
 
 
 def by_trimesh(template: Template, scan: Mesh, points: Float) -> Float:
-    """`trimesh.registration.nricp_amberg` with its own defaults."""
+    """`trimesh.registration.nricp_amberg` with its own schedule."""
     import trimesh
 
     to_scan = fit_similarity(template.landmarks, points)
@@ -84,7 +84,12 @@ def by_trimesh(template: Template, scan: Mesh, points: Float) -> Float:
     nearest = Surface(source.vertices, source.faces).nearest(to_scan(template.landmarks))
     return np.asarray(
         trimesh.registration.nricp_amberg(
-            source, target, (nearest.face, nearest.bary), points, use_faces=False
+            source,
+            target,
+            (nearest.face, nearest.bary),
+            points,
+            use_faces=False,
+            distance_threshold=0.03,  # its default of 0.1 pulls the neck to the rim
         )
     )
 

@@ -15,24 +15,33 @@ Every scan is a job of its own, so that neither order nor number of workers chan
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from synth.building.register_jobs import (
+    NO_RESULT,
+    Job,
+    Row,
+    begun,
+    line,
+    plan_jobs,
+    run_key,
+    stamp,
+)
 from synth.building.register_report import write_report
-from synth.errors import MeshError, SynthError, UsageError
+from synth.errors import MeshError, SynthError
 from synth.image_files import write_atomic
-from synth.meshes.mesh import Mesh, list_meshes, read_mesh, write_mesh
-from synth.meshes.points import points_beside, read_points
+from synth.meshes.mesh import Mesh, read_mesh, write_mesh
+from synth.meshes.points import read_points
 from synth.morphable.model import MorphableModel
 from synth.morphable.native import save_model
 from synth.morphable.registration import RegisterSettings, RegistrationError, register
@@ -43,47 +52,8 @@ from synth.morphable.registration.template import Template
 
 __all__ = ["Job", "Row", "plan_jobs", "register_all"]
 
-#: Raised when the same settings give other results.
-VERSION = 1
 #: Vertices that a shape is judged by among the others.
 JUDGED = 150
-#: Reasons for which there is nothing to look at.
-NO_RESULT = ("MESH", "NO_LANDMARKS", "FEW_LANDMARKS", "LANDMARKS_OFF", "INTERNAL")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A scan and its landmarks.
-
-    Attributes
-    ----------
-    name : str
-        Path below the input without suffix, with ``/``.
-    mesh : Path
-    landmarks : Path or None
-    """
-
-    name: str
-    mesh: Path
-    landmarks: Path | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of a scan; a row of ``report.csv``. See `Registration` for the figures."""
-
-    file_name: str
-    reason: str = ""
-    distance: float | None = None
-    distance_95: float | None = None
-    landmark_error: float | None = None
-    coverage: float | None = None
-    flipped: float | None = None
-    stretched: float | None = None
-    outlier: float | None = None
-    unit: float | None = None
-    scale: float | None = None
-    message: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,40 +63,6 @@ class Work:
     template: Template
     settings: RegisterSettings
     output: Path
-
-
-def plan_jobs(meshes: Path, landmarks: Path | None) -> list[Job]:
-    """The scans below a folder with the files of their landmarks, sorted by name.
-
-    Parameters
-    ----------
-    meshes : Path
-    landmarks : Path, optional
-        Folder with files of points of the same relative names; the meshes' own if not given.
-
-    Raises
-    ------
-    MeshError
-        If there are no meshes.
-    UsageError
-        If there are no landmarks at all, or two meshes have one name.
-    """
-    if landmarks is not None and not landmarks.is_dir():
-        raise UsageError(f"landmarks: expected a folder of points, got {landmarks}; give another")
-    jobs, names = [], set()
-    for path in list_meshes(meshes):
-        name = path.relative_to(meshes).with_suffix("").as_posix()
-        if name in names:
-            raise UsageError(f"{path}: expected one mesh of a name, got two; rename one")
-        names.add(name)
-        jobs.append(Job(name, path, points_beside(landmarks or meshes, name)))
-    if not any(job.landmarks for job in jobs):
-        raise UsageError(
-            f"landmarks: expected files of 3D points named as the meshes, got none in "
-            f"{landmarks or meshes}; mark the 68 iBUG points (at least 6, the others nan) and "
-            "give their folder with --landmarks"
-        )
-    return sorted(jobs, key=lambda job: job.name)
 
 
 def register_all(
@@ -171,23 +107,24 @@ def register_all(
     """
     settings = settings or RegisterSettings()
     template = model_template(model, prior)
-    key = _key(model, settings, prior)
-    done = _begun(output, key)
+    key = run_key(model, settings, prior)
+    done = begun(output, key)
     output.mkdir(parents=True, exist_ok=True)
     save_model(bare(model), output / "template.npz")
-    stamps = {job.name: _stamp(job) for job in jobs}
+    stamps = {job.name: stamp(job) for job in jobs}
     todo = [job for job in jobs if not _is_done(job, done, stamps, output)]
     made = _results(Work(template, settings, output), todo, workers)
     waiting = {job.name for job in todo}
     rows: list[Row] = []
+    log_path, first = output / "done.jsonl", json.dumps({"key": key}) + "\n"
+    # Anew, for the last line may have been cut off.
+    write_atomic(log_path, (first + "".join(line(*entry) for entry in done.values())).encode())
     try:
-        with open(output / "done.jsonl", "a", encoding="utf-8") as log:
-            if not done:
-                log.write(json.dumps({"key": key}) + "\n")
+        with open(log_path, "a", encoding="utf-8") as log:
             for job in jobs:
                 row = next(made) if job.name in waiting else done[job.name][1]
                 if job.name in waiting:
-                    log.write(_line(stamps[job.name], row))
+                    log.write(line(stamps[job.name], row))
                     log.flush()
                 rows.append(row)
                 advance(row)
@@ -195,55 +132,12 @@ def register_all(
                     break
     finally:
         made.close()
-    lines = [json.dumps({"key": key}) + "\n"] + [_line(stamps[r.file_name], r) for r in rows]
-    write_atomic(output / "done.jsonl", "".join(lines).encode())
+    kept = [line(stamps[row.file_name], row) for row in rows]
+    kept += [line(*done[j.name]) for j in jobs[len(rows) :] if {j.name} & done.keys() - waiting]
+    write_atomic(log_path, (first + "".join(kept)).encode())
     rows = _judged(rows, template, output)
     write_report(rows, output)
     return rows
-
-
-def _key(model: MorphableModel, settings: RegisterSettings, prior: bool) -> str:
-    """What decides the results besides the scans."""
-    digest = hashlib.sha256(json.dumps([VERSION, asdict(settings), prior]).encode())
-    for array in (model.mean, model.faces, model.landmark_bary, model.modes, model.blendshapes):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _stamp(job: Job) -> list[int]:
-    """Changes when a file of the job does."""
-    stats = [path.stat() for path in (job.mesh, job.landmarks) if path is not None]
-    return [number for stat in stats for number in (stat.st_size, stat.st_mtime_ns)]
-
-
-def _line(stamp: list[int], row: Row) -> str:
-    return json.dumps({"stamp": stamp, "row": asdict(row)}) + "\n"
-
-
-def _begun(output: Path, key: str) -> dict[str, tuple[list[int], Row]]:
-    """Stamp and row of each scan that an earlier run finished."""
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"output: expected a folder, got {output}; give another")
-    path = output / "done.jsonl"
-    if not path.is_file():
-        if output.is_dir() and any(output.iterdir()):
-            raise UsageError(f"output: expected a new folder, got {output}; give another")
-        return {}
-    done: dict[str, tuple[list[int], Row]] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines()):
-        try:
-            found = json.loads(line)
-            if number == 0 and found["key"] != key:
-                raise UsageError(
-                    f"output: expected a run with the same template and settings in {output}, "
-                    "got another; give a new folder"
-                )
-            if number:
-                row = Row(**found["row"])
-                done[row.file_name] = (found["stamp"], row)
-        except (ValueError, KeyError, TypeError):
-            break  # cut off in the middle of a line
-    return done
 
 
 def _is_done(job: Job, done: dict[str, Any], stamps: dict[str, list[int]], output: Path) -> bool:
@@ -262,7 +156,7 @@ def _result(output: Path, name: str) -> Path | None:
     return next((path for path in both if path.is_file()), None)
 
 
-def _results(work: Work, jobs: list[Job], workers: int) -> Iterator[Row]:
+def _results(work: Work, jobs: list[Job], workers: int) -> Generator[Row, None, None]:
     workers = min(workers, len(jobs))
     if workers <= 1:
         from synth.threads import one_thread
@@ -273,7 +167,7 @@ def _results(work: Work, jobs: list[Job], workers: int) -> Iterator[Row]:
         return
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (work,))
     try:
-        yield from pool.map(_in_worker, jobs)
+        yield from pool.map(_in_worker, jobs, chunksize=4)
     except BrokenProcessPool:
         raise SynthError(
             "workers: expected them to live, got one that died, perhaps for want of memory; "

@@ -7,15 +7,12 @@ import io
 from collections import Counter
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synth.building.register_jobs import Row
 from synth.image_files import write_atomic
 from synth.morphable.registration import REASONS
-
-if TYPE_CHECKING:
-    from synth.building.register import Row
 
 __all__ = ["write_report"]
 
@@ -39,8 +36,6 @@ def write_report(rows: list[Row], output: Path) -> None:
 
 
 def _table(rows: list[Row]) -> str:
-    from synth.building.register import Row
-
     text = io.StringIO()
     table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     table.writeheader()

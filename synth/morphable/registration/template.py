@@ -108,14 +108,13 @@ def prepare_template(
         if len(points) == 68
         else 2 * float(np.sqrt(points.var(0).sum()))
     )
-    if modes is not None:
-        modes = np.asarray(modes, np.float64)
-        if modes.shape[1:] != v.shape:
-            raise MeshError(f"modes: expected (M, {len(v)}, 3), got {modes.shape}")
+    moves = None if modes is None else np.asarray(modes, np.float64)
+    if moves is not None and moves.shape[1:] != v.shape:
+        raise MeshError(f"modes: expected (M, {len(v)}, 3), got {moves.shape}")
     bilaplacian = (laplacian @ sp.diags(1 / area) @ laplacian).tocsr()
     system = BlockCholesky(abs(bilaplacian) + abs(marks.T @ marks))
     rim = boundary_vertices(mesh)
-    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, modes, size)
+    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, moves, size)
 
 
 def boundary_vertices(mesh: Mesh) -> NDArray[np.bool_]:
