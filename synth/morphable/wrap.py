@@ -46,8 +46,9 @@ LEAST_COVERED = 0.5
 #: Root mean square distance of the inner landmarks from those of the rig, once brought to them, as
 #: a share of the inter-ocular distance: of means of other models it is 3 to 6 %.
 UNLIKE = 0.2
-#: Smoothing of the warp through the landmarks, in millimetres squared per unit.
-SMOOTHING = 0.5
+#: Smoothing of the warp through the landmarks, mm: hands that set landmarks differ by one to two
+#: millimetres, which is halved by it; exact landmarks lose a quarter of a millimetre.
+SMOOTHING = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,7 @@ def wrap(native: MorphableModel, rig: MorphableModel) -> Placed:
             f"{native.name}: expected a face on which the skin of the rig finds its place, got "
             f"{share:.0%} of it; check the model's landmarks and that its triangles face outwards"
         )
-    vertices = start + _bend(rig, goal - start, 1e6 * on, 1.0)
+    vertices = start + _bend(rig, goal - start, np.where(on, 1e6, 0.0), 1.0)
     vertices[on] = goal[on]
     return Placed(
         vertices,
@@ -159,7 +160,7 @@ def _through_landmarks(rig: MorphableModel, target: Float) -> Float:
     scale, turn, shift = similarity(source[17:], target[17:])
     at, near = scale * rig.mean @ turn.T + shift, scale * source @ turn.T + shift
     # the outline of a jaw is not a place on the skin: it binds less than the inner points
-    smoothing = np.where(use < 17, 20.0, SMOOTHING)
+    smoothing = np.where(use < 17, 5 * SMOOTHING, SMOOTHING)
     field = RBFInterpolator(
         near[use], target[use] - near[use], kernel="linear", degree=1, smoothing=smoothing
     )
