@@ -32,10 +32,10 @@ STEPS = (1, 5, 10, 20, 30, 40)
 
 def covered(
     values: NDArray[np.float32], places: NDArray[np.float64], share: float, seed: int = 0
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Features (N, n, C) of which a disc of `share` of the places is wrong in six of ten."""
     rng = np.random.default_rng(seed)
-    out = values.copy()
+    out, where = values.copy(), np.zeros(values.shape[:2], bool)
     count = len(places)
     for i in range(len(out)):
         if rng.random() < 0.6:
@@ -44,7 +44,8 @@ def covered(
             out[i, hidden] = values[
                 rng.integers(len(values)), rng.permutation(count)[: len(hidden)]
             ]
-    return out
+            where[i, hidden] = True
+    return out, where
 
 
 def main() -> None:
@@ -81,11 +82,12 @@ def main() -> None:
     print(f"{len(faces)} faces of {len(set(who))} people; {len(others)} held out")
     print("| training photos | PCA | " + " | ".join(f"{k} modes" for k in STEPS) + " |")
     print("|---" * (len(STEPS) + 2) + "|")
-    for share in (0.0, 0.2, 0.4):
-        data = covered(values, places, share) if share else values
+    for share, known in ((0.0, False), (0.2, False), (0.4, False), (0.4, True)):
+        data, where = covered(values, places, share)
+        mask = seen & ~where if known else seen
         for penalty in (None, *(arguments.penalty or [settings.penalty])):
             how = replace(settings, robust=penalty is not None, penalty=penalty or 1.0)
-            parts, noise, _ = components_of(data, seen, how, who)
+            parts, noise, _ = components_of(data, mask, how, who)
             shape = values.shape[1:]
             made = replace(
                 texture,
@@ -95,7 +97,11 @@ def main() -> None:
                 noise=noise,
             )
             errors = held_out_errors(made, others, kept, STEPS)
-            title = f"{share:.0%} of 60 % covered" if share else "as they are"
+            title = (
+                f"{share:.0%} of 60 % {'missing' if known else 'covered'}"
+                if share
+                else "as they are"
+            )
             kind = "plain" if penalty is None else f"robust, {penalty:g}"
             print(
                 f"| {title} | {kind} | " + " | ".join(f"{e:.3f}" for e in errors) + " |", flush=True
