@@ -102,6 +102,12 @@ FILE = click.Path(path_type=Path)
     metavar="CSV",
     help="sequence, subject[, expression]; else a sequence's first part is the subject.",
 )
+@click.option(
+    "--expressions",
+    type=FILE,
+    metavar="CSV",
+    help="file_name, expression of frames known to show a basic expression.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier report.")
 def annotate_check(
     annotations: Path,
@@ -121,6 +127,7 @@ def annotate_check(
     disc: str,
     neutral: str,
     subjects: Path | None,
+    expressions: Path | None,
     overwrite: bool,
 ) -> None:
     """How well annotators of valence and arousal agree; their mean as labels.
@@ -135,7 +142,7 @@ def annotate_check(
     outliers.csv, report.md and tracks.png, the sequence on which annotators differ most.
     """
     from synth.building.annotation_files import FILES, annotation_files
-    from synth.building.annotation_labels import read_subjects
+    from synth.building.annotation_labels import read_expressions, read_subjects
     from synth.building.annotations import AnnotationSettings, check_annotations
     from synth.errors import UsageError
     from synth.image_files import write_atomic
@@ -155,7 +162,8 @@ def annotate_check(
 
         names = open_collection(meshes).names
     people = None if subjects is None else read_subjects(subjects)
-    files = annotation_files(check_annotations(annotations, settings, names, people))
+    known = None if expressions is None else read_expressions(expressions)
+    files = annotation_files(check_annotations(annotations, settings, names, people, known))
     click.echo(files["report.md"].decode())
     output.mkdir(parents=True, exist_ok=True)
     for name in FILES:

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from synth.affect import square_to_disc
+from synth.building.annotation_files import annotation_files
+from synth.building.annotation_labels import read_expressions
 from synth.building.annotations import AnnotationSettings, check_annotations
 from synth.cli import cli
 from synth.errors import UsageError
@@ -217,6 +219,23 @@ def test_labels_of_meshes_at_their_instants(folder):
     assert happy.names[0] == "S01/happy_1/0001" and happy.frames[-1] == 60
     assert (neutral.expression, neutral.subject) == ("neutral", "S01")
     assert (neutral.mean == 0).all() and neutral.annotators.tolist() == [0]
+
+
+def test_expressions_of_frames_are_taken_from_the_protocol(folder, tmp_path):
+    table = tmp_path.parent / f"{tmp_path.name}.csv"  # beside it stand the annotators
+    table.write_text("file_name,expression\nS01/happy_1/0030,happy\n", encoding="utf-8")
+    meshes = [f"S01/happy_1/{i:04d}" for i in range(1, 61)]
+    known = read_expressions(table)
+    settings = AnnotationSettings(fps=10.0)
+    found = check_annotations(folder, settings, meshes, None, known)
+    rows = list(csv.DictReader(annotation_files(found)["labels.csv"].decode().splitlines()))
+    shown = {row["file_name"]: row["expression"] for row in rows if row["expression"]}
+    assert shown == {"S01/happy_1/0030": "happiness"}
+    with pytest.raises(UsageError, match="S01/happy_1/0099"):
+        check_annotations(folder, settings, meshes, None, {"S01/happy_1/0099": "fear"})
+    table.write_text("file_name,expression\nS01/happy_1/0030,jolly\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="line 2"):
+        read_expressions(table)
 
 
 def test_missing_meshes_are_matched_by_number(folder):

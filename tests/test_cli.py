@@ -43,6 +43,7 @@ COMMANDS = [
     "experiment report",
     "experiment run",
     "experiment run real-faces",
+    "experiment run own-data",
     "model",
     "model components",
     "model import",

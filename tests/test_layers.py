@@ -46,6 +46,7 @@ SIDEWAYS = {
     ("render", "blending"): "Poisson compositing is a way of rendering",
     ("render", "morphable"): "the renderer draws the model",
     ("runfile", "image_files"): "written whole or not at all",
+    ("evaluation", "building"): "experiments on building from scans of known truth",
     ("evaluation", "pipeline"): "experiments make pictures first",
     ("evaluation", "training"): "experiments train networks",
     ("training", "pipeline"): "recipes that learn from generated pictures",

@@ -82,7 +82,7 @@ def _label_rows(check: AnnotationCheck) -> Iterable[Row]:
         for i, name in enumerate(part.names):
             yield (
                 name, part.subject, part.sequence, int(part.frames[i]), *mean[i], *spread[i],
-                int(part.annotators[i]), part.expression,
+                int(part.annotators[i]), check.expressions.get(name, part.expression),
             )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from synth.errors import UsageError
 from synth.expressions.annotation_agreement import mean_label
 from synth.expressions.annotations import Ratings
 
-__all__ = ["Labels", "make_labels", "read_subjects"]
+__all__ = ["Labels", "make_labels", "read_expressions", "read_subjects"]
 
 Float = NDArray[np.float64]
 Frames = NDArray[np.int64]
@@ -112,31 +112,52 @@ def read_subjects(path: str | Path) -> dict[str, tuple[str, str]]:
         If the table or its columns are missing, a sequence occurs twice, or an expression
         is unknown; the message names the line.
     """
+    rows = _rows(path, "sequence", {"sequence", "subject"})
+    return {key: (row["subject"].strip(), _expression(path, row)) for key, row in rows.items()}
+
+
+def read_expressions(path: str | Path) -> dict[str, str]:
+    """Expression by frame of a table ``file_name, expression``: what a protocol tells.
+
+    Raises
+    ------
+    UsageError
+        As `read_subjects`.
+    """
+    rows = _rows(path, "file_name", {"file_name", "expression"})
+    return {key: _expression(path, row) for key, row in rows.items()}
+
+
+def _rows(path: str | Path, key: str, wanted: set[str]) -> dict[str, dict[str, str]]:
+    """The lines of a table by the column `key`; an ``expression`` may be there too."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"subjects: expected a readable UTF-8 table, got {error}") from None
+        raise UsageError(f"{path.name}: expected a readable UTF-8 table, got {error}") from None
     reader = csv.DictReader(text.splitlines())
     columns = [name.strip().lower() for name in reader.fieldnames or []]
     reader.fieldnames = columns
-    if not {"sequence", "subject"} <= set(columns) <= {"sequence", "subject", "expression"}:
+    if not wanted <= set(columns) <= wanted | {"expression"}:
         raise UsageError(
-            f"{path.name}: expected the columns sequence, subject and perhaps expression, got "
+            f"{path.name}: expected the columns {', '.join(sorted(wanted | {'expression'}))}, got "
             f"{', '.join(columns) or 'none'}"
         )
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for row in reader:
-        sequence = (row["sequence"] or "").strip().strip("/")
-        if not sequence or sequence in found:
+        name = (row[key] or "").strip().strip("/")
+        if not name or name in found:
             raise UsageError(
-                f"{path.name}, line {reader.line_num}: expected every sequence once, got "
-                f"{sequence!r}"
+                f"{path.name}, line {reader.line_num}: expected every {key} once, got {name!r}"
             )
-        expression = (row.get("expression") or "").strip()
-        try:
-            expression = expression_name(expression) if expression else ""
-        except UsageError as error:
-            raise UsageError(f"{path.name}, line {reader.line_num}: {error}") from None
-        found[sequence] = (row["subject"] or "").strip(), expression
+        found[name] = {k: v or "" for k, v in row.items() if isinstance(v, str | None)}
+        found[name]["line"] = str(reader.line_num)
     return found
+
+
+def _expression(path: str | Path, row: Mapping[str, str]) -> str:
+    text = row.get("expression", "").strip()
+    try:
+        return expression_name(text) if text else ""
+    except UsageError as error:
+        raise UsageError(f"{Path(path).name}, line {row['line']}: {error}") from None

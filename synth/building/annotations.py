@@ -59,6 +59,8 @@ class AnnotationCheck:
     outside_disc, unlabelled, meshes : int
         Labels outside the unit disc before any mapping; frames of annotated sequences that
         nobody rated; meshes there are.
+    expressions : mapping of str to str
+        Frame -> expression it is known to show; other frames have their sequence's.
     """
 
     settings: AnnotationSettings
@@ -77,6 +79,7 @@ class AnnotationCheck:
     outside_disc: int = 0
     unlabelled: int = 0
     meshes: int = 0
+    expressions: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_annotations(
@@ -84,6 +87,7 @@ def check_annotations(
     settings: AnnotationSettings | None = None,
     meshes: Sequence[str] | None = None,
     subjects: Mapping[str, tuple[str, str]] | None = None,
+    expressions: Mapping[str, str] | None = None,
 ) -> AnnotationCheck:
     """How well annotators agree, what stands out, and the labels of every frame.
 
@@ -97,6 +101,8 @@ def check_annotations(
     subjects : mapping of str to (str, str), optional
         Sequence -> subject and expression (either may be ""), as `read_subjects`; otherwise
         the first part of a sequence's name is the subject.
+    expressions : mapping of str to str, optional
+        Frame -> expression that it is known to show, as `read_expressions`.
 
     Raises
     ------
@@ -129,8 +135,19 @@ def check_annotations(
         settings, annotators, tuple(counting), everybody, kept, among,
         dropped, gone | weak, lags, labels,
         tuple(spikes(counting, annotators, settings.max_z)), odd, notes, outside, missing,
-        0 if meshes is None else len(meshes),
+        0 if meshes is None else len(meshes), _known(expressions or {}, labels),
     )  # fmt: skip
+
+
+def _known(expressions: Mapping[str, str], labels: Sequence[Labels]) -> Mapping[str, str]:
+    """The expressions, if every frame of theirs has a label."""
+    names = {name for part in labels for name in part.names}
+    if lacking := [name for name in expressions if name not in names]:
+        raise UsageError(
+            f"expressions: expected frames with a label, got {len(lacking)} without, such as "
+            f"{lacking[0]}; frames are called SEQUENCE/FRAME"
+        )
+    return dict(expressions)
 
 
 def _in_unit(seconds: float, ratings: Sequence[Ratings], settings: AnnotationSettings) -> float:
