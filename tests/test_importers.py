@@ -10,6 +10,7 @@ import io
 import os
 import pickle
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,19 @@ def written(tmp_path_factory):
     return get
 
 
+@pytest.fixture(scope="module")
+def imported(written):
+    """Layout -> the model made of it, imported once."""
+    made: dict[str, Any] = {}
+
+    def get(layout: str) -> Any:
+        if layout not in made:
+            made[layout] = import_model(written(layout).format, written(layout).path)
+        return made[layout]
+
+    return get
+
+
 # ------------------------------------------------------------------ known truth
 
 
@@ -78,9 +92,8 @@ def written(tmp_path_factory):
     "layout",
     [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in files.WRITERS],
 )
-def test_a_model_in_its_published_layout_comes_back(written, layout):
-    truth = written(layout)
-    model = import_model(truth.format, truth.path)
+def test_a_model_in_its_published_layout_comes_back(written, imported, layout):
+    truth, model = written(layout), imported(layout)
     scale, rotation, shift = similarity(truth.mean, model.mean)
 
     def at(points):
@@ -127,13 +140,34 @@ def test_versions_of_eos(version, kind):
     assert list(model.blendshapes) == (["jawOpen"] if kind == 1 else [])
 
 
-def test_menpo_gzipped_and_wrapped(written, tmp_path):
+def test_menpo_gzipped_and_wrapped(written, tmp_path, monkeypatch):
+    """As menpo exports it, and in the ShapeModel of menpo3d, which is not installed."""
     truth = written("menpo")
     path = tmp_path / "model.pkl.gz"
     path.write_bytes(gzip.compress(truth.path.read_bytes(), 1))
     model = import_model("lsfm", path)
     assert model.n_vertices == len(truth.mean)
     assert "ibug68" in model.meta["landmark_map"]
+
+    class ShapeModel:
+        pass
+
+    home = "menpo3d.morphablemodel.shapemodel"
+    ShapeModel.__module__, ShapeModel.__qualname__ = home, "ShapeModel"
+    wrapped = ShapeModel()
+    wrapped.model = pickle.loads(truth.path.read_bytes())
+    for name in ("menpo3d", "menpo3d.morphablemodel", home):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules[home].ShapeModel = ShapeModel
+    path = tmp_path / "wrapped.pkl"
+    path.write_bytes(pickle.dumps(wrapped))
+    np.testing.assert_array_equal(import_model("lsfm", path).modes, model.modes)
+
+
+def test_the_command_lists_the_formats():
+    from synth.cli.model_import import FORMATS as listed
+
+    assert tuple(FORMATS) == listed
 
 
 def test_cropped_lsfm_finds_its_landmarks_through_the_table():
@@ -147,8 +181,8 @@ def test_cropped_lsfm_finds_its_landmarks_through_the_table():
     assert _shipped(1000, None) == (None, "")
 
 
-def test_flame_opens_its_jaw_about_the_joint(written):
-    truth = written("flame")
+def test_flame_opens_its_jaw_about_the_joint(written, imported):
+    truth, model = written("flame"), imported("flame")
     arrays = files.flame_arrays(truth)
     arrays["J_regressor"] = arrays["J_regressor"].toarray()
     mean = arrays["v_template"]
@@ -163,7 +197,6 @@ def test_flame_opens_its_jaw_about_the_joint(written):
         w = arrays["weights"][v, 2]
         expected = (1 - w) * posed + w * (turn @ (posed - joint) + joint) - mean[v]
         np.testing.assert_allclose(mine[v], expected, atol=1e-12)
-    model = import_model("flame", truth.path)
     opened = model.landmarks(model.mean + model.offsets(model.weights({"jawOpen": 1})))
     closed = model.landmarks(model.mean)
     assert (closed - opened)[[8, 57], 1].min() > 10  # chin and lower lip go down,
@@ -182,9 +215,8 @@ def test_flame_npz_with_an_object_in_it(written, tmp_path):
     assert "jawOpen" in model.blendshape_names
 
 
-def test_ict_names_and_polygons(written, tmp_path):
-    truth = written("ict")
-    model = import_model("ict", truth.path.parent)
+def test_ict_names_and_polygons(imported, tmp_path):
+    model = imported("ict")
     assert set(model.blendshape_names) == {"browInnerUp", "eyeBlinkLeft", "jawOpen"}
     assert len(model.meta["files"]) == 1 + files.MODES + 4
     path = tmp_path / "quad.obj"
@@ -413,12 +445,12 @@ def test_no_map_for_another_topology(tmp_path):
 
 def test_ict_folders_that_are_not_whole(written, tmp_path):
     source = written("ict").path
-    folder = tmp_path / "ict"
-    folder.mkdir()
+    folder = tmp_path / "ICT-FaceKit/FaceXModel"
+    folder.mkdir(parents=True)
     neutral = folder / "generic_neutral_mesh.obj"
     neutral.write_bytes((source / neutral.name).read_bytes())
-    with pytest.raises(UsageError, match="identity000"):
-        import_model("ict", folder)
+    with pytest.raises(UsageError, match="FaceXModel: expected identity000"):
+        import_model("ict", folder.parent)
     (folder / "identity000.obj").write_text("v 0 0 0\n")
     with pytest.raises(UsageError, match="26719 vertices"):
         import_model("ict", folder)
