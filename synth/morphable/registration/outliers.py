@@ -19,10 +19,14 @@ __all__ = ["FEWEST", "THRESHOLD", "outlier_scores"]
 
 #: Fewer shapes do not tell what is normal.
 FEWEST = 20
-#: Scores above are failures: ordinary faces in strong expressions reach 3 to 4.
-THRESHOLD = 6.0
+#: Scores above are failures; ordinary faces stay below 2.2, frames of only four people below 4.5.
+THRESHOLD = 5.0
 #: Share of the variance in the components.
 KEPT = 0.95
+#: Deviations of this root mean square, mm, are usual however small the others' are.
+USUAL = 0.25
+#: Share of the shapes, the nearest ones, that say how large deviations are.
+CENTRAL = 0.95
 #: Rounds of leaving out and looking again.
 ROUNDS = 3
 
@@ -54,12 +58,16 @@ def outlier_scores(shapes: ArrayLike) -> NDArray[np.float64]:
         count = min(int(np.searchsorted(share, KEPT)) + 1, max(1, int(inside.sum()) // 4))
         basis = vectors[:, ::-1][:, :count]
         z = x @ basis
-        spread = 1.4826 * np.median(np.abs(z[inside]), 0)
-        within = np.sqrt(np.mean((z / np.maximum(spread, 1e-9)) ** 2, 1))
+        # A median alone is blind to faces that come in clusters, such as frames of few people.
+        size = np.sort(np.abs(z[inside]), 0)
+        central = size[: max(1, int(CENTRAL * len(size)))]
+        spread = np.maximum(1.4826 * np.median(size, 0), np.sqrt(np.mean(central**2, 0)))
+        spread = np.maximum(spread, USUAL * np.sqrt(x.shape[1]))
+        within = np.sqrt(np.mean((z / spread) ** 2, 1))
         rest = np.sqrt(np.mean((x - z @ basis.T) ** 2, 1))
         scores = np.maximum(
-            within / max(float(np.median(within[inside])), 1e-9),
-            rest / max(float(np.median(rest[inside])), 1e-6),
+            within / max(float(np.median(within[inside])), 0.5),
+            rest / max(float(np.sqrt(np.mean(np.sort(rest[inside])[: len(central)] ** 2))), USUAL),
         )
-        inside = scores <= THRESHOLD
+        inside = scores <= 2 * THRESHOLD  # generous, or heavy tails would be eaten up
     return scores
