@@ -38,7 +38,7 @@ NOSE_RISE = 0.50
 SHARPNESS_SCALE = 96.0
 SHARPNESS_POWER = 1.8
 #: Largest mouth opening and smile that can be taken off a face, seen on 41 smiling people.
-NEUTRALISED_OPENING, NEUTRALISED_SMILE = 0.08, 0.80
+NEUTRALISED_OPENING, NEUTRALISED_SMILE = 0.07, 0.80
 LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601
 
 

@@ -58,7 +58,7 @@ class ExpressionSettings:
         Gauss-Newton steps.
     """
 
-    cost: float = 400.0
+    cost: float = 100.0
     ridge: float = 2.0
     iterations: int = 5
 
