@@ -95,7 +95,7 @@ def prepare_template(
     marks = _marks(mesh, landmarks)
     v, f = mesh.vertices, mesh.faces
     doubled = np.linalg.norm(np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]), axis=1)
-    area = np.bincount(f.ravel(), np.repeat(doubled / 6, 3), len(v))
+    area = np.bincount(f.ravel(), np.repeat(doubled / 6, 3), len(v)).astype(np.float64)
     if (area <= 0).any():
         raise MeshError(
             f"template: expected every vertex in a triangle, got {int((area <= 0).sum())} in none; "
