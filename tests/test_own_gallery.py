@@ -182,6 +182,14 @@ def test_a_gallery_of_another_mesh_is_refused(own, model):
         with_own(model, replace(own, own_blendshapes=own.own_blendshapes[:, :-1]))
 
 
+def test_rounding_of_the_zero_face_is_forgiven(model, tmp_path):
+    data = arrays_with_own(model)
+    data["class_weights"] = data["class_weights"].copy()
+    data["class_weights"][0, -1] = 3e-16
+    write_npz(tmp_path / "near.npz", data, level=1)
+    assert not load_gallery(tmp_path / "near.npz").lookup(VA(0, 0)).weights.any()
+
+
 def test_an_unlimited_own_blendshape(model, tmp_path):
     limit = np.r_[np.ones(52), np.inf, np.inf]
     write_npz(tmp_path / "free.npz", arrays_with_own(model, limit=limit), level=1)

@@ -102,6 +102,8 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
     classes = len(data["class_va"])
     va = _numbers(data, "class_va", (classes, 2), -1, 1)
     weights = _weights(data, "class_weights", (classes, wide), order)
+    if np.abs(weights[:1]).max(initial=0) < 1e-9:  # what rounding leaves of a fitted zero
+        weights[0] = 0
     if classes < 2 or va[0].any() or weights[0].any():
         raise ValueError("class 0 that is not the zero face at (0, 0), or no other class")
     if not np.any(va[1:], axis=1).all() or np.hypot(va[:, 0], va[:, 1]).max() > 1 + 1e-6:
