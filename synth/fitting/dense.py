@@ -61,7 +61,7 @@ class Units:
     and everything is divided by c_s, so that one standard deviation of identity costs 1:
 
         dense term      samples * energy / c_s            =  874 with the defaults
-        landmarks       c_l * pixels^2 / c_s              = 6750
+        landmarks       c_l * pixels^2 / c_s              = 3000
         texture         c_t / c_s, in practice 0: pure project-out
 
     Attributes
@@ -76,7 +76,7 @@ class Units:
 
     samples: float = 10_000.0
     energy: float = 512.0**2
-    pixels: float = 450.0
+    pixels: float = 300.0
 
 
 @dataclass(frozen=True)
