@@ -13,7 +13,7 @@ LAYERS = {
     "": 0, "errors": 0, "types": 0, "optional": 0, "seeds": 0, "versions": 0,
     "affect": 1, "assets": 1, "camera": 1, "color": 1, "image_files": 1, "image_metadata": 1,
     "images": 1, "metrics": 1, "runfile": 1, "shares": 1, "threads": 1, "crops": 1, "harmonic": 1,
-    "archives": 1, "meshes": 1, "video": 1,
+    "archives": 1, "meshes": 1, "tables": 1, "video": 1,
     "acceptance": 2, "blending": 2, "corpora": 2, "expressions": 2, "landmarks": 2, "models": 2,
     "morphable": 2, "motion": 2, "paths": 2, "records": 2, "render": 2, "samples": 2,
     "targets": 2,

@@ -88,8 +88,8 @@ def test_annotators_differ_as_they_are_said_to():
         times, track = annotate(va, who, 10, np.random.default_rng(1))
         truth = np.interp(times - who.lag, np.arange(300) / 10, va[:, 0])
         slope, offset = np.polyfit(truth, track[:, 0], 1)
-        assert slope == pytest.approx(who.gain, abs=0.05)
-        assert offset == pytest.approx(who.bias, abs=0.03)
+        assert slope == pytest.approx(who.gain, abs=0.12)
+        assert offset == pytest.approx(who.bias, abs=0.08)
         assert np.std(track[:, 0] - slope * truth - offset) == pytest.approx(who.noise, rel=0.3)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,6 +13,7 @@ from synth.building.annotation_settings import NOTES
 from synth.building.annotations import AnnotationCheck
 from synth.expressions.annotation_agreement import mean_label
 from synth.images import encode_image
+from synth.tables import csv_bytes, markdown_table
 
 __all__ = ["FILES", "annotation_files"]
 
@@ -48,10 +47,10 @@ def annotation_files(check: AnnotationCheck) -> dict[str, bytes]:
     sequences = _sequences(check)
     outliers = _outliers(check, sequences)
     files = {
-        "labels.csv": _csv(LABELS, _label_rows(check)),
-        "annotators.csv": _csv(ANNOTATORS, _annotators(check)),
-        "sequences.csv": _csv(SEQUENCES, sequences),
-        "outliers.csv": _csv(OUTLIERS, outliers),
+        "labels.csv": csv_bytes(LABELS, _cells(_label_rows(check))),
+        "annotators.csv": csv_bytes(ANNOTATORS, _cells(_annotators(check))),
+        "sequences.csv": csv_bytes(SEQUENCES, _cells(sequences)),
+        "outliers.csv": csv_bytes(OUTLIERS, _cells(outliers)),
         "report.md": _report(check, sequences, outliers).encode(),
     }
     counting = [row for row in sequences if not row[-1] and not math.isnan(row[5])]
@@ -62,12 +61,8 @@ def annotation_files(check: AnnotationCheck) -> dict[str, bytes]:
     return files
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return stream.getvalue().encode()
+def _cells(rows: Iterable[Row]) -> Iterable[Row]:
+    return ([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: Any) -> Any:
@@ -167,12 +162,8 @@ def _number(value: Any, digits: int = 2) -> str:
 
 
 def _markdown(head: Sequence[str], rows: Iterable[Row]) -> str:
-    lines = [
-        "| " + " | ".join(head) + " |",
-        "| --- |" + " ---: |" * (len(head) - 1),
-        *("| " + " | ".join(_number(v) for v in row) + " |" for row in rows),
-    ]
-    return "\n".join(lines)
+    cells = ([_number(value) for value in row] for row in rows)
+    return "\n".join(markdown_table(head, cells, numbers=True))
 
 
 def _report(check: AnnotationCheck, sequences: Sequence[Row], outliers: Sequence[Row]) -> str:

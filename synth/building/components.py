@@ -5,8 +5,6 @@ What ``synth model components`` runs.
 
 from __future__ import annotations
 
-import csv
-import io
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from synth.errors import AssetError, MeshError, UsageError
 from synth.expressions.storage import FORMAT as GALLERY
 from synth.morphable.model import MorphableModel
 from synth.morphable.splocs import SparseComponents, SplocsSettings, sparse_components
+from synth.tables import csv_bytes
 
 __all__ = [
     "ComponentRow", "Deformations", "compare_components", "component_files",
@@ -272,10 +271,6 @@ def component_files(
     """Contents of ``components.md`` and ``components.csv`` by name."""
     columns = ("components", "error_mm", "pca_error_mm", "explained", "still", "pca_still")
     table = [(r.count, r.error, r.principal, r.explained, r.still, r.principal_still) for r in rows]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_short(v) for v in row] for row in table)
     text = [
         "# Sparse localised components",
         f"{given.note} {len(given.offsets)} frames, {len(given.shape)} vertices.",
@@ -296,7 +291,7 @@ def component_files(
     ]
     return {
         "components.md": ("\n\n".join(text) + "\n").encode(),
-        "components.csv": stream.getvalue().encode(),
+        "components.csv": csv_bytes(columns, ([_short(v) for v in row] for row in table)),
     }
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from synth.errors import UsageError
 from synth.images import encode_image, write_atomic
 from synth.morphable.native import save_model
 from synth.morphable.statistics.figure import draw_curves
+from synth.tables import csv_bytes, markdown_table
 
 __all__ = ["check_output", "report_folder", "write_model"]
 
@@ -58,9 +56,9 @@ def report_files(built: BuiltModel) -> dict[str, bytes]:
     """Contents of the report by file name."""
     title = f"{built.model.name}: {len(built.sample.meshes)} meshes, {built.people.count} subjects"
     return {
-        "curves.csv": _csv(*_curve_rows(built)),
+        "curves.csv": csv_bytes(*_curve_rows(built)),
         "curves.png": encode_image(draw_curves(built.curves, title)),
-        "meshes.csv": _csv(*_mesh_rows(built)),
+        "meshes.csv": csv_bytes(*_mesh_rows(built)),
         "report.md": _report(built, title).encode(),
     }
 
@@ -146,7 +144,7 @@ def _curve_table(built: BuiltModel) -> list[str]:
         "modes", "compactness, %", "compactness of subjects left out, %", "generalisation, mm",
         "specificity, mm",
     )  # fmt: skip
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _far_meshes(built: BuiltModel) -> list[str]:
@@ -160,16 +158,5 @@ def _far_meshes(built: BuiltModel) -> list[str]:
         f"Meshes further than {FAR:g} robust standard deviations from the mean face: {count}. Look "
         "at them; a failed registration spoils a model. All are in `meshes.csv`.",
         "",
-        *_table(header, [rows[i] for i in far]),
+        *markdown_table(header, [rows[i] for i in far]),
     ]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
-    return lines + [f"| {' | '.join(map(str, row))} |" for row in rows]
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue().encode()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from synth.building.register_jobs import Row
 from synth.image_files import write_atomic
 from synth.morphable.registration import REASONS
+from synth.tables import csv_bytes
 
 __all__ = ["write_report"]
 
@@ -31,17 +30,10 @@ FIGURES = {
 
 def write_report(rows: list[Row], output: Path) -> None:
     """Write ``report.csv`` and ``report.md``."""
-    write_atomic(output / "report.csv", _table(rows).encode())
+    write_atomic(
+        output / "report.csv", csv_bytes([f.name for f in fields(Row)], map(astuple, rows))
+    )
     write_atomic(output / "report.md", _page(rows).encode())
-
-
-def _table(rows: list[Row]) -> str:
-    text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({k: "" if v is None else v for k, v in asdict(row).items()})
-    return text.getvalue()
 
 
 def _page(rows: list[Row]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -31,6 +29,7 @@ from synth.morphable.model import load_model
 from synth.morphable.robust_pca import Components, project
 from synth.morphable.texture import TextureModel, save_texture
 from synth.records import Skip
+from synth.tables import csv_bytes
 
 if TYPE_CHECKING:
     from synth.morphable.model import MorphableModel
@@ -267,17 +266,11 @@ def _files(built: BuiltTexture) -> dict[str, bytes]:
     ]
     skips = [[s.source, s.reason, s.value, s.message] for s in built.skips]
     return {
-        "errors.csv": _csv(["modes", "left_learned", "left_held_out"], errors),
+        "errors.csv": csv_bytes(["modes", "left_learned", "left_held_out"], errors),
         "modes.png": encode_image(built.sheet),
-        "skipped.csv": _csv([f.name for f in fields(Skip)], skips),
+        "skipped.csv": csv_bytes([f.name for f in fields(Skip)], skips),
         "report.md": _report(built).encode(),
     }
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue().encode()
 
 
 def _report(built: BuiltTexture) -> str:

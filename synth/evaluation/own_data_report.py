@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from synth.evaluation.own_data import OwnDataScores
 from synth.image_files import write_atomic
 from synth.images import encode_image, resize
+from synth.tables import csv_bytes, markdown_table
 
 __all__ = ["table_rows", "write_report"]
 
@@ -76,13 +75,10 @@ def write_report(
     """
     rows = table_rows(scores)
     lines = ["# Own data: scans of known truth", "", "```"]
-    lines += [*typed, "```", "", "| stage | measure | |", "|---|---|---|"]
-    lines += [f"| {stage} | {measure} | {figure} |" for stage, measure, figure in rows]
+    lines += [*typed, "```", "", *markdown_table(("stage", "measure", ""), rows)]
     lines += ["", "`sheet.jpg`: photo, true model and gallery, built model and gallery.", ""]
     page = "\n".join(lines)
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([("stage", "measure", "figure"), *rows])
-    write_atomic(root / "results.csv", out.getvalue().encode())
+    write_atomic(root / "results.csv", csv_bytes(("stage", "measure", "figure"), rows))
     write_atomic(root / "scores.json", (json.dumps(asdict(scores), indent=1) + "\n").encode())
     write_atomic(root / "sheet.jpg", encode_image(draw_sheet(sheet), "jpg"))
     write_atomic(root / "report.md", page.encode())

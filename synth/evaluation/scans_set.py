@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ from synth.image_files import write_atomic
 from synth.meshes.collection import MeshCollection, open_collection
 from synth.meshes.mesh import Mesh, write_mesh
 from synth.morphable.model import MorphableModel
+from synth.tables import csv_bytes
 
 __all__ = ["Truth", "make_scans", "read_truth"]
 
@@ -125,10 +125,10 @@ def make_scans(
         (s.name, s.subject, f"{s.va.valence:.6f}", f"{s.va.arousal:.6f}", s.expression)
         for s in made
     ]
-    _write_table(part / LABELS, COLUMNS, rows)
-    _write_table(part / "truth/frames.csv", COLUMNS[:1], [row[:1] for row in rows])
+    write_atomic(part / LABELS, csv_bytes(COLUMNS, rows))
+    write_atomic(part / "truth/frames.csv", csv_bytes(COLUMNS[:1], [row[:1] for row in rows]))
     posed = [(s.name, s.expression) for s in made if s.expression not in ("", NEUTRAL)]
-    _write_table(part / "expressions.csv", ("file_name", "expression"), posed)
+    write_atomic(part / "expressions.csv", csv_bytes(("file_name", "expression"), posed))
     _write_annotations(part, made, plan.fps, seed)
     os.replace(part, root)
 
@@ -155,14 +155,6 @@ def _write_annotations(root: Path, made: Sequence[Shot], fps: float, seed: int) 
             path = root / "annotations" / who / f"{sequence}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, annotation_csv(times, track).encode())
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomic(path, out.getvalue().encode())
 
 
 def read_truth(root: Path) -> Truth:
