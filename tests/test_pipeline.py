@@ -144,18 +144,18 @@ def test_bad_photos_become_skips_and_the_run_goes_on(generator, samples, tmp_pat
 
 
 def test_a_bug_costs_one_photo_and_says_its_type(generator, samples, monkeypatch):
-    import synth.pipeline
+    import synth.parts
 
-    real = synth.pipeline.fit_face
+    real = synth.parts.fit_photo
     calls = []
 
-    def fails_once(*args):
+    def fails_once(*args, **options):
         calls.append(1)
         if len(calls) == 1:
             raise ZeroDivisionError("made up")
-        return real(*args)
+        return real(*args, **options)
 
-    monkeypatch.setattr(synth.pipeline, "fit_face", fails_once)
+    monkeypatch.setattr(synth.parts, "fit_photo", fails_once)
     paths = [samples / "sample_1.jpg", samples / "sample_2.jpg"]
     first, second = generator.run(paths, [Target(VA(0.5, 0.3))])
     assert first == Skip("sample_1.jpg", "INTERNAL", None, "ZeroDivisionError: made up")

@@ -197,7 +197,7 @@ class _State:
     def camera(self, center: Float) -> Camera:
         return make_camera(self.rotation, self.translation, self.log_focal, center)
 
-    def stepped(self, step: Float) -> _State:
+    def stepped(self, step: NDArray[np.floating]) -> _State:
         return _State(
             Rotation.from_rotvec(step[:3]).as_matrix() @ self.rotation,
             self.translation + step[3:6],

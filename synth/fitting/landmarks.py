@@ -250,7 +250,7 @@ def make_camera(rotation: Float, translation: Float, log_focal: float, center: F
 
 
 def projection_jacobian(
-    seen: Float, rotation: Float, translation: Float, modes: Float, focal: float
+    seen: Float, rotation: Float, translation: Float, modes: NDArray[np.floating], focal: float
 ) -> Float:
     """(n, 2, 7 + K) derivative of the projection by rotation, translation, log focal, shape."""
     inverse = 1 / seen[:, 2]
