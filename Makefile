@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := $(shell find synth models cli assets -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-slow lint types check bench assets clean
+.PHONY: demo own-data test test-slow lint types check bench assets clean
 
 ## Portraits in, pictures with other affect out: build/demo/out
 demo: $(VENV)/.installed
@@ -16,6 +16,10 @@ demo: $(VENV)/.installed
 	    --va -0.44,0.8 --va -0.64,0.5 --va -0.84,-0.4 --va 0.5,-0.5
 	@echo "neutral portraits: build/demo/neutral"
 	@echo "generated pictures: build/demo/out/images, labels: build/demo/out/metadata.csv"
+
+## Scans of known truth to a model and gallery of one's own: build/own-data/report.md; half an hour
+own-data: $(VENV)/.installed
+	$(BIN)/synth experiment run own-data --output build/own-data --workers 2
 
 ## Tests of the installed package
 test: $(VENV)/.installed-dev
