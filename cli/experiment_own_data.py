@@ -44,7 +44,7 @@ def run_it(size: str, output: Path, workers: int, seed: int) -> None:
         if not made.exists():
             run_command(words)
     photos = [output / "portraits" / s.name for s in SAMPLES if s.neutral]
-    scores, sheet = score(output, photos[:3])
+    scores, sheet = score(output, photos[: plan.photos])
     click.echo(write_report(output, scores, sheet, typed))
 
 

@@ -23,9 +23,10 @@ from synth.evaluation.scans_truth import (
     shots,
 )
 from synth.expressions.storage import load_gallery
+from synth.meshes.mesh import Mesh
 from synth.morphable.model import load_model
 
-PLAN = ScanPlan(subjects=2, sequences=3, frames=5, neutral=2, classes=6, fps=10)
+PLAN = ScanPlan(subjects=2, sequences=3, frames=5, neutral=2, classes=6, fps=10, photos=1)
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +96,19 @@ def test_annotators_differ_as_they_are_said_to():
 
 def test_registration_score_finds_planted_errors(model):
     faces, truth = model.faces, model.mean
+    left = truth[:, 0] > 0
     slid = truth + [0.5, 0, 0]
-    score = score_registration([slid, truth], [truth, truth], faces, [100.0, 100.0])
-    assert score.correspondence == pytest.approx(0.0025)
-    assert score.correspondence_95 == pytest.approx(0.005)
-    assert 0 < score.surface < score.correspondence
-    assert score.meshes == 2
+    half = faces[left[faces].all(1)]  # what the scan shows
+    kept = np.unique(half)
+    score = score_registration(
+        [slid, truth], [truth, truth], [Mesh(truth, half)] * 2, faces, [100.0, 100.0]
+    )
+    assert score.correspondence == pytest.approx((0.0025, 0.005))
+    assert 0 < score.surface[0] < score.correspondence[0]
+    assert (score.below, score.meshes) == (1, 2)
+    lost = np.where(np.isin(np.arange(len(truth)), kept)[:, None], truth, truth + [3.0, 0, 0])
+    score = score_registration([lost], [truth], [Mesh(truth, half)], faces, [100.0])
+    assert score.correspondence[0] < 0.001 and score.everywhere[1] == pytest.approx(0.03)
 
 
 def test_label_score_of_the_truth_is_perfect_and_falls_with_noise():

@@ -32,6 +32,7 @@ from synth.evaluation.scans_truth import ScanPlan
 from synth.expressions.face_classes import load_face_classes
 from synth.expressions.storage import load_gallery
 from synth.meshes.collection import open_collection
+from synth.meshes.mesh import read_mesh
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.surface import outer_surface
 from synth.pipeline import Generator
@@ -51,6 +52,8 @@ TARGETS = tuple(
     for r, n in ((0.35, 4), (0.65, 8))
     for t in (np.arange(n) + 0.5) * 2 * np.pi / n
 )
+#: Registered meshes that are compared, evenly over all.
+SCORED = 200
 #: Size of the pictures compared, pixels.
 SIZE = 384
 
@@ -222,11 +225,14 @@ def _registration(
 ) -> tuple[RegistrationScore, int, float]:
     """The score, how many meshes were kept, and the mean inter-ocular distance in mm."""
     meshes = open_collection(root / "registered/meshes")
-    rows = [truth.frames.names.index(name) for name in meshes.names]
-    found = [meshes.read(i)[0].astype(np.float64) for i in range(len(meshes))]
-    true = [truth.seen(row) for row in rows]
+    chosen = np.unique(np.linspace(0, len(meshes) - 1, SCORED).astype(int))
+    names = [meshes.names[i] for i in chosen]
+    true = [truth.seen(truth.frames.names.index(name)) for name in names]
     iod = [inter_ocular(template.landmarks(vertices)) for vertices in true]
-    return score_registration(found, true, template.faces, iod), len(rows), float(np.mean(iod))
+    found = (vertices.astype(np.float64) for vertices in meshes.read(chosen))
+    scans = (read_mesh(root / SCANS / "raw" / f"{name}.ply") for name in names)
+    score = score_registration(found, true, scans, template.faces, iod)
+    return score, len(meshes), float(np.mean(iod))
 
 
 def _labels(path: Path, rows: dict[str, int]) -> tuple[Float, list[int]]:

@@ -36,10 +36,12 @@ def table_rows(scores: OwnDataScores) -> list[tuple[str, str, str]]:
     r, lab, g, p = s.registration, s.labels, s.gallery, s.pictures
     return [
         ("registration", "scans, of these rejected", f"{s.frames}, {s.rejected}"),
-        ("registration", "distance to the true surface, mean", share(r.surface)),
-        ("registration", "the same, 95 % of vertices below", share(r.surface_95)),
-        ("registration", "distance to the true correspondence, mean", share(r.correspondence)),
-        ("registration", "the same, 95 % of vertices below", share(r.correspondence_95)),
+        ("registration", "distance to the true surface, mean", share(r.surface[0])),
+        ("registration", "the same, 95 % of vertices below", share(r.surface[1])),
+        ("registration", "distance to the true place, mean", share(r.correspondence[0])),
+        ("registration", "the same, 95 % of vertices below", share(r.correspondence[1])),
+        ("registration", "vertices within 2 % of IOD of their place", f"{r.below:.1%}"),
+        ("registration", "95 % below, also where a scan shows nothing", share(r.everywhere[1])),
         ("annotation", "CCC with the truth, valence, arousal", agreed),
         ("annotation", "mean distance to the true point", f"{lab.error:.3f}"),
         ("annotation", "mean distance of neighbouring classes", f"{lab.spacing:.3f}"),

@@ -6,15 +6,17 @@ Lengths are millimetres; errors are also given as a share of the inter-ocular di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import subspace_angles
 
+from synth.meshes.mesh import Mesh
 from synth.meshes.nearest import Surface
 from synth.metrics.agreement import ccc, pcc
+from synth.morphable.statistics.procrustes import rotations
 
 __all__ = [
     "LabelScore", "ModelScore", "RegistrationScore", "face_difference", "score_labels",
@@ -23,6 +25,11 @@ __all__ = [
 
 Float = NDArray[np.float64]
 
+#: A scan shows what is nearer to it than this share of the inter-ocular distance.
+SHOWN = 0.01
+#: What counts as registered, as a share of the inter-ocular distance.
+LIMIT = 0.02
+
 
 @dataclass(frozen=True)
 class RegistrationScore:
@@ -30,41 +37,55 @@ class RegistrationScore:
 
     Attributes
     ----------
-    surface, correspondence : float
-        Mean distance to the true surface, and to the true place of the same vertex.
-    surface_95, correspondence_95 : float
-        Share below which 95 % of all vertices of all meshes lie.
+    surface, correspondence : (mean, 95 %)
+        Distance to the true surface, and to the true place of the same vertex, over all
+        vertices that the scans show, of all meshes: the mean, and what 95 % lie below.
+    below : float
+        Share of those within 2 % of their true place.
+    everywhere : (mean, 95 %)
+        `correspondence` of all vertices, also where the scan shows nothing.
     meshes : int
     """
 
-    surface: float
-    correspondence: float
-    surface_95: float
-    correspondence_95: float
+    surface: tuple[float, float]
+    correspondence: tuple[float, float]
+    below: float
+    everywhere: tuple[float, float]
     meshes: int
 
 
 def score_registration(
-    found: Sequence[Float], truth: Sequence[Float], faces: NDArray[np.integer], iod: Sequence[float]
+    found: Iterable[Float],
+    truth: Iterable[Float],
+    scans: Iterable[Mesh],
+    faces: NDArray[np.integer],
+    iod: Iterable[float],
 ) -> RegistrationScore:
     """Compare registered meshes with the true ones of the same topology and place.
 
     Parameters
     ----------
-    found, truth : sequences of (V, 3) float64
+    found, truth : (V, 3) float64 each
+    scans : Mesh each
+        What was registered: it shows a vertex if its true place is within `SHOWN` of it.
     faces : (F, 3) int
-    iod : sequence of float
-        True inter-ocular distance of each mesh.
+    iod : float each
+        True inter-ocular distance.
     """
-    surface, place = [], []
-    for mine, true, unit in zip(found, truth, iod, strict=True):
+    surface, place, shown = [], [], []
+    for mine, true, scan, unit in zip(found, truth, scans, iod, strict=True):
         surface.append(Surface(true, faces).nearest(mine).distance / unit)
         place.append(np.linalg.norm(mine - true, axis=1) / unit)
-    near, off = np.concatenate(surface), np.concatenate(place)
+        shown.append(Surface(scan.vertices, scan.faces).nearest(true).distance < SHOWN * unit)
+    seen, off = np.concatenate(shown), np.concatenate(place)
     return RegistrationScore(
-        float(near.mean()), float(off.mean()),
-        float(np.quantile(near, 0.95)), float(np.quantile(off, 0.95)), len(surface),
+        _spread(np.concatenate(surface)[seen]), _spread(off[seen]),
+        float((off[seen] < LIMIT).mean()), _spread(off), len(place),
     )  # fmt: skip
+
+
+def _spread(values: Float) -> tuple[float, float]:
+    return float(values.mean()), float(np.quantile(values, 0.95))
 
 
 @dataclass(frozen=True)
@@ -137,9 +158,10 @@ def score_model(
     where they stand.
     """
     built, true = np.asarray(modes, np.float64), np.asarray(true_modes, np.float64)
-    turn, at, there = _rigid(mean, true_mean)
-    placed = (mean - at) @ turn.T + there
-    built = (built @ turn.T).reshape(len(built), -1)
+    at, there = mean.mean(0), true_mean.mean(0)
+    turn = rotations((mean - at).T @ (true_mean - there))
+    placed = (mean - at) @ turn + there
+    built = (built @ turn).reshape(len(built), -1)
     true = true.reshape(len(true), -1)
     k = min(leading, len(built), len(true))
     basis = np.linalg.qr(built.T)[0]
@@ -149,14 +171,6 @@ def score_model(
         float(((true @ basis) ** 2).sum() / (true**2).sum()),
         tuple((np.linalg.norm(built[:k], axis=1) / np.linalg.norm(true[:k], axis=1)).tolist()),
     )
-
-
-def _rigid(source: Float, target: Float) -> tuple[Float, Float, Float]:
-    """Rotation and both centroids of the best rigid motion (Kabsch 1976)."""
-    at, there = source.mean(0), target.mean(0)
-    u, _, vt = np.linalg.svd((target - there).T @ (source - at))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    return (u * sign) @ vt, at, there
 
 
 def face_difference(

@@ -57,6 +57,8 @@ class ScanPlan:
         VA classes for a set of this size; 550 ask for many thousand frames.
     fps : float
         Frames a second; a sequence lasts some seconds, as people take.
+    photos : int
+        Portraits that pictures are compared on.
     """
 
     subjects: int
@@ -65,13 +67,14 @@ class ScanPlan:
     neutral: int
     classes: int
     fps: float
+    photos: int
 
 
 #: ``tiny`` is for tests, ``small`` for a laptop.
 SIZES = {
-    "tiny": ScanPlan(4, 3, 5, 1, 8, 1.0),
-    "small": ScanPlan(12, 8, 8, 2, 40, 2.0),
-    "full": ScanPlan(60, 20, 40, 4, 550, 10.0),
+    "tiny": ScanPlan(4, 2, 3, 1, 5, 0.5, 1),
+    "small": ScanPlan(12, 8, 8, 2, 40, 2.0, 3),
+    "full": ScanPlan(60, 20, 40, 4, 550, 10.0, 6),
 }
 
 
