@@ -154,7 +154,7 @@ def test_own_blendshapes_join_the_model_in_the_gallerys_order(own, path, model):
         ({"names": np.array([*NAMES[1:], "own_1", "own_2", "own_3"])}, "browDownLeft"),
         ({"limit": np.full(54, np.nan)}, "limit"),
         ({"limit": np.full(54, -1.0)}, "limit"),
-        ({"sample_weights": np.zeros((4, 52), np.uint8)}, "samples beside"),
+        ({"sample_weights": np.zeros((4, 52), np.uint8)}, "sample_own"),
         ({"class_weights": np.full((551, 54), -1.0)}, "class_weights"),
         ({"own_topology": None}, "own_topology"),
     ],

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from synth.affect import EXPRESSIONS
 from synth.expressions.arkit import NAMES, mirror_order
 from synth.expressions.faces import BasicExpression, Samples
-from synth.expressions.variation import Quantiles, Variation, quantiles_of
+from synth.expressions.variation import Faces, Quantiles, Variation, quantiles_of
 from synth.types import VA
 
 __all__ = ["Styles", "with_enough"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
 
 #: A class with fewer samples borrows the quantiles of the nearest classes.
 ENOUGH = 24
@@ -41,8 +40,8 @@ class Styles:
     own : tuple of K (n,) int64
         Samples of each class.
     classes : Quantiles
-        One group a class; a sample and its mirror image count alike.
-    expressions : mapping of str to (VA, (N, 52) uint8, Quantiles)
+        One group a class; a sample and its mirror image count alike, where that is known.
+    expressions : mapping of str to (VA, (N, E) faces, Quantiles)
         Those with samples: place, samples, and their one group.
     strong : (n,) int64
         Samples far from neutral, in the order of `angles`.
@@ -54,7 +53,7 @@ class Styles:
     class_va: Float
     own: tuple[Int, ...]
     classes: Quantiles
-    expressions: Mapping[str, tuple[VA, UInt8, Quantiles]]
+    expressions: Mapping[str, tuple[VA, Faces, Quantiles]]
     strong: Int
     angles: Float
 
@@ -79,7 +78,7 @@ class Styles:
             samples=samples,
             class_va=class_va,
             own=split,
-            classes=quantiles_of(samples.weights, [members[0], *members], both_sides=True),
+            classes=quantiles_of(samples.weights, [members[0], *members], _sided(samples)),
             expressions={
                 name: (own.va, faces, quantiles_of(faces, [np.arange(len(faces))], False))
                 for name, own in expressions.items()
@@ -92,7 +91,8 @@ class Styles:
     def draw(self, seed: int, va: VA | None, expression: str) -> Variation:
         """A style, as `Gallery.draw` describes it; `expression` by its proper name."""
         rng = np.random.default_rng([seed, 3])
-        jitter, mirror = _jitter(rng), bool(rng.random() < 0.5)
+        jitter = _jitter(rng, self.samples.weights.shape[1])
+        mirror = bool(rng.random() < 0.5) and _sided(self.samples)
         if expression in self.expressions:
             place, faces, quantiles = self.expressions[expression]
             sample, angle = int(rng.integers(len(faces))), place.angle
@@ -121,9 +121,11 @@ class Styles:
         near = [self._in_direction(float(step)) for step in steps]
         rows = np.array([rng.choice(n, CANDIDATES, replace=len(n) < CANDIDATES) for n in near])
         faces = self.samples.weights[rows]
-        both = np.concatenate([faces, faces[..., mirror_order()]], axis=1)
-        groups = np.tile(self.samples.class_index[rows], 2)
-        ranks = self.classes.ranks_of(both, groups, jitter)
+        groups = self.samples.class_index[rows]
+        if _sided(self.samples):
+            faces = np.concatenate([faces, faces[..., mirror_order()]], axis=1)
+            groups = np.tile(groups, 2)
+        ranks = self.classes.ranks_of(faces, groups, jitter)
         best = np.abs(ranks - own).sum(2).argmin(1)
         chosen: Float = ranks[np.arange(len(ranks)), best]
         return chosen
@@ -155,7 +157,12 @@ def with_enough(own: tuple[Int, ...], class_va: Float, point: Float, enough: int
     return np.concatenate([own[k] for k in near[:until]])
 
 
-def _jitter(rng: np.random.Generator) -> Float:
-    """(52,) what breaks ties, equal left and right: an act used elsewhere shows on both sides."""
-    jitter, order = rng.random(len(NAMES)), mirror_order()
-    return jitter[np.minimum(np.arange(len(NAMES)), order)]
+def _sided(samples: Samples) -> bool:
+    """Whether mirror images of samples are known: not of blendshapes of a gallery's own."""
+    return samples.weights.shape[1] == len(NAMES)
+
+
+def _jitter(rng: np.random.Generator, count: int) -> Float:
+    """(count,) breaks ties, equal left and right: an act used elsewhere shows on both sides."""
+    jitter, order = rng.random(count), mirror_order(count)
+    return jitter[np.minimum(np.arange(count), order)]

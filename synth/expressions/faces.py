@@ -53,15 +53,15 @@ class BasicExpression:
         Mean face (one-sided actions on the subject's left) and spread.
     count : int
         Samples behind it.
-    samples : (count, 52) uint8 or None
-        The samples, weight * 255.
+    samples : (count, E) uint8 or float32, or None
+        The samples, weight * 255, as in `Samples`.
     """
 
     va: VA
     weights: Float
     sd: Float
     count: int
-    samples: NDArray[np.uint8] | None = None
+    samples: NDArray[np.uint8] | NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,20 @@ class Samples:
 
     Attributes
     ----------
-    weights : (N, 52) uint8
-        Weight * 255.
+    weights : (N, E) uint8 or float32
+        Weight * 255; float32 where blendshapes of the gallery's own are among them.
     va : (N, 2) float64
     class_index, style : (N,) int64
         Class and person of each sample.
+    limit : (E,) float64 or None
+        Largest weight the smooth lookup gives to a style; None: that of mean faces.
     """
 
-    weights: NDArray[np.uint8]
+    weights: NDArray[np.uint8] | NDArray[np.float32]
     va: Float
     class_index: NDArray[np.int64]
     style: NDArray[np.int64]
+    limit: Float | None = None
 
     def __len__(self) -> int:
         return len(self.weights)

@@ -29,10 +29,11 @@ from synth.expressions.arkit import NAMES
 from synth.expressions.drawing import Styles
 from synth.expressions.faces import BasicExpression, Expression, Samples
 from synth.expressions.reading import Reader
+from synth.expressions.stored_samples import CEILING
 from synth.expressions.variation import Variation
 from synth.types import VA
 
-__all__ = ["LOOKUPS", "BasicExpression", "Expression", "Gallery", "Samples"]
+__all__ = ["CEILING", "LOOKUPS", "BasicExpression", "Expression", "Gallery", "Samples"]
 
 Float = NDArray[np.float64]
 Lookup = Literal["smooth", "class"]
@@ -41,8 +42,6 @@ Lookup = Literal["smooth", "class"]
 LOOKUPS: tuple[Lookup, ...] = ("smooth", "class")
 #: Share of the nearest class's weight below which a class does not change a styled face.
 NEGLIGIBLE = 1e-12
-#: No weight ever exceeds this, whatever the asset says.
-CEILING = 1.1
 
 
 @dataclass(frozen=True)
@@ -226,10 +225,13 @@ class Gallery:
             size = self._power[near] * self.class_count[1 + near, None]
             slope = (kernel[:, near] @ (size * faces)) / (kernel[:, near] @ self._denominator[near])
         weights = slope * radius**self.exponent
+        limit = self.limit
         if variation is not None:
             weights = variation.face(weights)
-        low = np.maximum(-self.limit, self._low) + 0.0
-        weights = np.clip(weights, low, np.minimum(self.limit, self._high))
+            if self.samples is not None and self.samples.limit is not None:
+                limit = self.samples.limit
+        low = np.maximum(-limit, self._low) + 0.0
+        weights = np.clip(weights, low, np.minimum(limit, self._high))
         return weights.reshape(*points.shape[:-1], len(self.names))
 
     def draw(self, seed: int, va: VA | None = None, expression: str = "") -> Variation:

@@ -23,18 +23,23 @@ array                  shape           content
 ``expression_weights`` (E, 52)         with them: mean face
 ``expression_sd``      (E, 52)         with them: spread
 ``expression_samples`` (E, M, 52)      with them, optional: uint8, weight * 255
+``expression_count``   (E,)            with it, optional: how many of the M there are (default all)
+``expression_own``     (E, M, P)       with it and own blendshapes: their P weights
 ``sample_weights``     (N, 52)         optional: uint8, weight * 255
+``sample_own``         (N, P)          with it and own blendshapes: their P weights
 ``sample_va``          (N, 2)          with it
 ``sample_class``       (N,)            with it
 ``sample_style``       (N,)            with it
+``sample_limit``       (52,)           with it, optional: largest weight of styles (default limit)
 ``own_blendshapes``    (E - 52, V, 3)  mm per unit weight of the own names, see below
 ``own_topology``       ()              with it: digest of the mesh they are on
 =====================  ==============  ====================================================
 
 A gallery may bring blendshapes of its own beside the 52 of ARKit: displacements of the mesh
 that the renderer draws, that of the embedded model. All that is 52 wide in the table is then
-E wide; weights of own blendshapes have either sign and no ceiling, their ``limit`` (default:
-none) holds for both signs. Such a gallery stores no samples: its classes have mean faces only.
+E = 52 + P wide, but for the samples, whose own weights (float16) have arrays of their own.
+Weights of own blendshapes have either sign and no ceiling, their ``limit`` (default: none)
+holds for both signs. A gallery without samples has mean faces only.
 
 A CSV file has the columns ``valence``, ``arousal`` and the 52 blendshape names
 (0 to 1), one annotated sample a line; it is clustered with Ward's method when
@@ -47,18 +52,24 @@ import csv
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.affect import EXPRESSIONS
 from synth.errors import AssetError, ShapeError
 from synth.expressions.arkit import NAMES
 from synth.expressions.clusters import class_statistics, ward_classes, within_class_components
-from synth.expressions.gallery import CEILING, BasicExpression, Gallery, Samples
-from synth.types import VA
+from synth.expressions.faces import Samples
+from synth.expressions.gallery import Gallery
+from synth.expressions.stored_samples import (
+    CEILING,
+    numbers,
+    read_expressions,
+    read_limits,
+    read_samples,
+    read_weights,
+)
 
 __all__ = ["FORMAT", "load_gallery"]
 
@@ -100,15 +111,16 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
     wide = len(order)
     own_blendshapes = _own_blendshapes(data, len(own))
     classes = len(data["class_va"])
-    va = _numbers(data, "class_va", (classes, 2), -1, 1)
-    weights = _weights(data, "class_weights", (classes, wide), order)
+    va = numbers(data, "class_va", (classes, 2), -1, 1)
+    weights = read_weights(data, "class_weights", classes, order)
     if np.abs(weights[:1]).max(initial=0) < 1e-9:  # what rounding leaves of a fitted zero
         weights[0] = 0
     if classes < 2 or va[0].any() or weights[0].any():
         raise ValueError("class 0 that is not the zero face at (0, 0), or no other class")
     if not np.any(va[1:], axis=1).all() or np.hypot(va[:, 0], va[:, 1]).max() > 1 + 1e-6:
         raise ValueError("class centres at neutral or outside the unit disc")
-    count = _numbers(data, "class_count", (classes,), 1, np.inf).astype(np.int64)
+    count = numbers(data, "class_count", (classes,), 1, np.inf).astype(np.int64)
+    free = np.where(np.arange(wide) < len(NAMES), 1.0, np.inf)[np.argsort(order)]
     parts = len(data["components"]) if "components" in data else 0
     no_components = {"components": np.zeros((0, wide)), "component_sd": np.zeros((classes, 0))}
     data = {
@@ -122,15 +134,15 @@ def _from_arrays(data: dict[str, NDArray[Any]]) -> Gallery:
         names=NAMES + own,
         class_va=va,
         class_weights=weights,
-        class_sd=_numbers(data, "class_sd", (classes, wide), 0, np.inf)[:, order],
+        class_sd=numbers(data, "class_sd", (classes, wide), 0, np.inf)[:, order],
         class_count=count,
-        exponent=_numbers(data, "radial_exponent", (wide,), 1, 10)[order],
-        limit=_limits(data, order),
-        bandwidth=float(_numbers(data, "bandwidth", (), 1e-3, 2)),
-        components=_numbers(data, "components", (parts, wide))[:, order],
-        component_sd=_numbers(data, "component_sd", (classes, parts), 0, np.inf),
-        expressions=_expressions(data, order),
-        samples=_samples(data, order, classes),
+        exponent=numbers(data, "radial_exponent", (wide,), 1, 10)[order],
+        limit=read_limits({"limit": free, **data}, "limit", order),
+        bandwidth=float(numbers(data, "bandwidth", (), 1e-3, 2)),
+        components=numbers(data, "components", (parts, wide))[:, order],
+        component_sd=numbers(data, "component_sd", (classes, parts), 0, np.inf),
+        expressions=read_expressions(data, order),
+        samples=read_samples(data, order, classes),
         own_blendshapes=own_blendshapes,
         own_topology=_own_topology(data),
     )
@@ -146,8 +158,6 @@ def _own_blendshapes(data: Arrays, count: int) -> NDArray[np.float32]:
         )
     if not np.isfinite(shapes).all():
         raise ValueError("own_blendshapes with values that are not finite")
-    if "sample_weights" in data or "expression_samples" in data:
-        raise ValueError("samples beside own blendshapes, which have mean faces only")
     return np.ascontiguousarray(shapes, np.float32)
 
 
@@ -157,65 +167,6 @@ def _own_topology(data: Arrays) -> str:
     return str(data["own_topology"])
 
 
-def _weights(
-    data: dict[str, NDArray[Any]], key: str, shape: tuple[int, ...], order: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Weights in our order: those of the 52 in their range, own ones anywhere."""
-    weights = _numbers(data, key, shape)[:, order]
-    _numbers({key: weights[:, : len(NAMES)]}, key, (len(weights), len(NAMES)), 0, CEILING)
-    return weights
-
-
-def _limits(data: dict[str, NDArray[Any]], order: NDArray[np.int64]) -> NDArray[np.float64]:
-    if "limit" not in data:
-        return np.where(np.arange(len(order)) < len(NAMES), 1.0, np.inf)
-    limit = np.asarray(data["limit"], np.float64)
-    known = np.isfinite(limit) | (limit == np.inf)
-    if limit.shape == order.shape and known.all() and limit.min() >= 0:
-        return limit[order]
-    return _numbers(data, "limit", (len(order),), 0, np.inf)[order]
-
-
-def _expressions(
-    data: dict[str, NDArray[Any]], order: NDArray[np.int64]
-) -> Mapping[str, BasicExpression]:
-    if "expression_names" not in data:
-        return MappingProxyType({})
-    n = len(data["expression_names"])
-    va = _numbers(data, "expression_va", (n, 2), -1, 1)
-    weights = _weights(data, "expression_weights", (n, len(order)), order)
-    sd = _numbers(data, "expression_sd", (n, len(order)), 0, np.inf)[:, order]
-    samples: NDArray[Any] | None = data.get("expression_samples")
-    if samples is not None and (samples.dtype != np.uint8 or samples.shape[::2] != (n, 52)):
-        raise ValueError(f"expression_samples {samples.dtype} {samples.shape}")
-    found = {}
-    for i, name in enumerate(str(text) for text in data["expression_names"]):
-        if name not in EXPRESSIONS:
-            raise ValueError(f"expression_names with {name!r}, expected {', '.join(EXPRESSIONS)}")
-        own = None if samples is None else samples[i][:, order]
-        size = 1 if own is None else len(own)
-        point = VA(float(va[i, 0]), float(va[i, 1]))
-        found[name] = BasicExpression(point, weights[i], sd[i], size, own)
-    return MappingProxyType(found)
-
-
-def _samples(
-    data: dict[str, NDArray[Any]], order: NDArray[np.int64], classes: int
-) -> Samples | None:
-    if "sample_weights" not in data:
-        return None
-    weights = data["sample_weights"]
-    n = len(weights)
-    if weights.dtype != np.uint8 or weights.shape != (n, 52):
-        raise ValueError(f"sample_weights {weights.dtype} {weights.shape}, expected uint8 (N, 52)")
-    return Samples(
-        weights=weights[:, order],
-        va=_numbers(data, "sample_va", (n, 2), -1, 1),
-        class_index=_numbers(data, "sample_class", (n,), 0, classes - 1).astype(np.int64),
-        style=_numbers(data, "sample_style", (n,), 0, np.inf).astype(np.int64),
-    )
-
-
 def _order(names: list[str], with_own: bool) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Positions in the file of the blendshapes in our order, and names of its own ones."""
     own = tuple(name for name in names if name not in NAMES) if with_own else ()
@@ -223,21 +174,6 @@ def _order(names: list[str], with_own: bool) -> tuple[NDArray[np.int64], tuple[s
         odd = sorted((set(names) ^ set(NAMES)) - set(own))
         raise ValueError(f"names other than the 52 of ARKit ({', '.join(odd) or 'repeated'})")
     return np.array([names.index(name) for name in NAMES + own]), own
-
-
-def _numbers(
-    data: dict[str, NDArray[Any]],
-    key: str,
-    shape: tuple[int, ...],
-    low: float = -np.inf,
-    high: float = np.inf,
-) -> NDArray[np.float64]:
-    array = np.asarray(data[key], np.float64)
-    if array.shape != shape:
-        raise ValueError(f"{key} of shape {array.shape}, expected {shape}")
-    if not np.isfinite(array).all() or (array < low - 1e-6).any() or (array > high + 1e-6).any():
-        raise ValueError(f"{key} with values that are not finite or outside [{low:g}, {high:g}]")
-    return array
 
 
 def _from_csv(path: Path) -> Gallery:

@@ -27,7 +27,8 @@ __all__ = ["Quantiles", "Variation", "quantiles_of"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
+#: Weights * 255 as they are stored: uint8, or float32 where own blendshapes are among them.
+Faces = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +37,14 @@ class Variation:
 
     Attributes
     ----------
-    ranks : (D, 52) float64
+    ranks : (D, E) float64
         Share of the members of a class that use a blendshape less, between 0 and
         1. Row 0: of the sample the style was taken from; the others: of similar
         samples in other directions of the circumplex.
     angle : float
         Direction of row 0, radians; the others follow evenly, counter-clockwise.
     mirror : bool
-        Whether the face is turned left to right.
+        Whether the face is turned left to right; never with blendshapes of a gallery's own.
     seed : int
         What it was drawn with.
     sample : int
@@ -61,7 +62,7 @@ class Variation:
     expression: str = ""
 
     def toward(self, va: ArrayLike) -> Float:
-        """(..., 52) ranks in the direction of the points `va` (..., 2).
+        """(..., E) ranks in the direction of the points `va` (..., 2).
 
         Between two rows their normal scores are mixed and brought back to unit
         variance, so that the ranks of many styles stay uniform.
@@ -76,13 +77,13 @@ class Variation:
         return ranks
 
     def face(self, weights: Float) -> Float:
-        """(..., 52) weights found at the style's ranks, as a face.
+        """(..., E) weights found at the style's ranks, as a face.
 
         Acts that one member never combines may meet in another class: of two
         that exclude each other the stronger wins. Then turned, if `mirror`.
         """
         possible = antagonise(weights, hard_only=True)
-        return possible[..., mirror_order()] if self.mirror else possible
+        return possible[..., mirror_order(possible.shape[-1])] if self.mirror else possible
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,18 +92,18 @@ class Quantiles:
 
     Attributes
     ----------
-    ordered : (M, 52) uint8
+    ordered : (M, E) uint8 or float32
         Weight * 255; the samples of each group together, every blendshape sorted.
     start, count : (G,) int64
         Where each group begins, and its size (at least 1).
     """
 
-    ordered: UInt8
+    ordered: Faces
     start: Int
     count: Int
 
     def at(self, ranks: Float, group: int | Int) -> Float:
-        """(..., 52) weights at `ranks` (..., 52) in the groups `group` (...)."""
+        """(..., E) weights at `ranks` (..., E) in the groups `group` (...)."""
         groups = np.asarray(group)
         start, count = self.start[groups, None], self.count[groups, None]
         place = np.clip(ranks * count - 0.5, 0, count - 1)
@@ -114,11 +115,11 @@ class Quantiles:
         weights: Float = (low + (place - lower) * (high - low)) / 255
         return weights
 
-    def ranks_of(self, faces: UInt8, groups: int | Int, jitter: Float) -> Float:
-        """(..., 52) ranks of members `faces` (..., 52) of `groups` (...).
+    def ranks_of(self, faces: Faces, groups: int | Int, jitter: Float) -> Float:
+        """(..., E) ranks of members `faces` (..., E) of `groups` (...).
 
         ``at`` gives a member back: among equal samples the rank stays at their value;
-        `jitter` (52,), 0 to 1, says where.
+        `jitter` (E,), 0 to 1, says where.
         """
         flat = np.ascontiguousarray(faces.reshape(-1, faces.shape[-1]))
         group = np.broadcast_to(np.asarray(groups), faces.shape[:-1]).reshape(-1)
@@ -129,8 +130,8 @@ class Quantiles:
 
 
 @njit(cache=True, nogil=True)
-def _equal_ones(ordered: UInt8, start: Int, count: Int, faces: UInt8) -> tuple[Int, Int]:
-    """(n, 52) positions in their group of the first and last sample equal to each face's."""
+def _equal_ones(ordered: Faces, start: Int, count: Int, faces: Faces) -> tuple[Int, Int]:
+    """(n, E) positions in their group of the first and last sample equal to each face's."""
     first = np.zeros(faces.shape, np.int64)
     last = np.zeros(faces.shape, np.int64)
     for i in range(faces.shape[0]):
@@ -141,12 +142,13 @@ def _equal_ones(ordered: UInt8, start: Int, count: Int, faces: UInt8) -> tuple[I
     return first, last
 
 
-def quantiles_of(weights: UInt8, members: Iterable[Int], both_sides: bool) -> Quantiles:
+def quantiles_of(weights: Faces, members: Iterable[Int], both_sides: bool) -> Quantiles:
     """Quantile functions of groups of samples.
 
     Parameters
     ----------
-    weights : (N, 52) uint8
+    weights : (N, E) uint8 or float32
+        Weight * 255.
     members : iterable of (n,) int64
         Samples of each group, at least one.
     both_sides : bool
@@ -156,7 +158,7 @@ def quantiles_of(weights: UInt8, members: Iterable[Int], both_sides: bool) -> Qu
     for rows in members:
         own = weights[rows]
         if both_sides:
-            own = np.concatenate([own, own[:, mirror_order()]])
+            own = np.concatenate([own, own[:, mirror_order(own.shape[1])]])
         parts.append(np.sort(own, axis=0))
     count = np.array([len(part) for part in parts])
     return Quantiles(np.concatenate(parts), np.cumsum(count) - count, count)
