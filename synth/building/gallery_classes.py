@@ -44,6 +44,8 @@ class GallerySettings:
         mm rms that drawn mean faces may differ from the true ones.
     seed : int
         Of samples; the classes do not depend on it.
+    samples : bool
+        Store frames of the people, for person styles.
     """
 
     classes: int = 550
@@ -53,6 +55,7 @@ class GallerySettings:
     min_subjects: int = 0
     bound: float = 0.1
     seed: int = 0
+    samples: bool = True
 
     def __post_init__(self) -> None:
         if self.classes < 2:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from synth.building.mean_face_sheet import face_sheet
 from synth.expressions.leak import FEW_SUBJECTS
+from synth.tables import csv_bytes
 
 if TYPE_CHECKING:
     from synth.building.gallery import BuiltGallery
@@ -34,8 +33,8 @@ def report_files(built: BuiltGallery, settings: GallerySettings, source: str) ->
     """Name -> content of the report's files."""
     return {
         "report.md": _page(built, settings, source).encode(),
-        "classes.csv": _table(CLASS_COLUMNS, _class_rows(built)),
-        "leak.csv": _table(LEAK_COLUMNS, _leak_rows(built)),
+        "classes.csv": csv_bytes(CLASS_COLUMNS, _class_rows(built)),
+        "leak.csv": csv_bytes(LEAK_COLUMNS, _leak_rows(built)),
         "mean_faces.png": _picture(built),
     }
 
@@ -63,14 +62,6 @@ def _leak_rows(built: BuiltGallery) -> Iterable[Sequence[object]]:
             who[leak.attributed[k]] if k else "", f"{leak.attribution[k]:.3f}",
             f"{leak.control[k]:.3f}", "yes" if leak.flagged[k] else "",
         )  # fmt: skip
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def _picture(built: BuiltGallery) -> bytes:
@@ -146,9 +137,28 @@ def _page(built: BuiltGallery, settings: GallerySettings, source: str) -> str:
         "fewer subjects to a neighbour.",
         "", "| subjects | classes | frames | flagged |", "|---|---|---|---|",
         *_leak_table(built), "",
+        "## Samples", "", _samples(built), "",
         "`classes.csv` and `leak.csv` hold a row a class, `mean_faces.png` shows mean faces.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _samples(built: BuiltGallery) -> str:
+    """What is stored of single frames, and how well."""
+    if "sample_weights" not in built.gallery:
+        return "No frames are stored: no person styles (`--no-samples`)."
+    frames, style = built.frames, built.gallery["sample_style"]
+    counts = built.gallery.get("expression_count", np.zeros(0, np.int32))
+    return (
+        f"**Stored: {len(style)} single frames of {len(np.unique(style))} subjects** (and "
+        f"{int(counts.sum())} of basic expressions), as weights, with ratings and the subject's "
+        "number. A style drawn from one is this subject's way of showing affect, and somebody who "
+        "knows the subjects' faces in motion may recognise it; `--no-samples` leaves them out. Of "
+        f"the squared offsets of these frames ARKit's blendshapes keep "
+        f"{100 * frames.arkit_kept:.1f} %, all together {100 * frames.kept:.1f} %, with "
+        f"{frames.added} own blendshapes more than mean faces need; left: {frames.rest:.3f} of "
+        f"{frames.size:.2f} mm rms."
+    )
 
 
 def _leak_table(built: BuiltGallery) -> Iterable[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synth.expressions.arkit import stem_columns
+from synth.expressions.arkit import NAMES, stem_columns
 
-__all__ = ["antagonise"]
+__all__ = ["antagonise", "exclusive"]
 
 Float = NDArray[np.float64]
 
@@ -47,6 +47,14 @@ def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64], Float]:
 
 
 _X, _Y, _C = _pairs()
+
+
+def exclusive() -> NDArray[np.bool_]:
+    """(52, 52) which blendshapes never act together."""
+    table = np.zeros((len(NAMES), len(NAMES)), np.bool_)
+    hard = _C >= _HARD
+    table[_X[hard], _Y[hard]] = table[_Y[hard], _X[hard]] = True
+    return table
 
 
 def antagonise(weights: ArrayLike, hard_only: bool = False) -> Float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from synth.expressions.arkit import NAMES, OPPOSITES
 from synth.expressions.storage import FORMAT
 
-__all__ = ["Split", "gallery_arrays", "growth", "least_weights", "split_faces"]
+__all__ = ["Split", "faded", "gallery_arrays", "growth", "least_weights", "seen", "split_faces"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -65,8 +65,12 @@ class Split:
     worst: float
 
 
-def least_weights(faces: Float, blendshapes: Float) -> Float:
+def least_weights(
+    faces: Float, blendshapes: Float, largest: Float | None = None, tolerance: float = 1e-7
+) -> Float:
     """(n, E) weights in [0, 1.1] of the blendshapes (E, D) nearest to the faces (n, D).
+
+    With `largest` (n, E) between 0 and that. Done when no weight moves by more than `tolerance`.
 
     Bounded least squares with a small ridge; of two blendshapes that undo each other only
     the excess of the stronger is kept. Blendshapes of zeros get zero.
@@ -76,7 +80,8 @@ def least_weights(faces: Float, blendshapes: Float) -> Float:
     gram = gram[np.ix_(used, used)]
     gram[np.diag_indices(len(used))] += RIDGE * np.median(np.diag(gram))
     weights = np.zeros((len(faces), len(blendshapes)))
-    weights[:, used] = _bounded(gram, faces @ blendshapes[used].T, LARGEST)
+    high = np.full(weights.shape, LARGEST) if largest is None else largest
+    weights[:, used] = _bounded(gram, faces @ blendshapes[used].T, high[:, used], tolerance)
     for a, b in OPPOSITES:
         common = np.minimum(weights[:, a], weights[:, b])
         weights[:, a] -= common
@@ -85,20 +90,20 @@ def least_weights(faces: Float, blendshapes: Float) -> Float:
 
 
 @numba.njit(cache=True)
-def _bounded(gram: Float, sides: Float, high: float) -> Float:  # pragma: no cover
+def _bounded(gram: Float, sides: Float, high: Float, tolerance: float) -> Float:  # pragma: no cover
     """Rows x in [0, high] of least ``x G x / 2 - side x``, one coordinate after the other."""
     out = np.zeros_like(sides)
     for row in range(len(sides)):
-        x, slope = out[row], -sides[row]
+        x, slope, top = out[row], -sides[row], high[row]
         for _ in range(SWEEPS):
             largest = 0.0
             for i in range(len(x)):
-                step = min(max(x[i] - slope[i] / gram[i, i], 0.0), high) - x[i]
+                step = min(max(x[i] - slope[i] / gram[i, i], 0.0), top[i]) - x[i]
                 if step != 0.0:
                     x[i] += step
                     slope += step * gram[i]
                     largest = max(largest, abs(step))
-            if largest < 1e-7:
+            if largest < tolerance:
                 break
     return out
 
@@ -130,11 +135,7 @@ def split_faces(
     """
     known = np.flatnonzero(measured)
     target = np.asarray(faces, np.float64)[:, known].reshape(len(faces), -1)
-    shapes = np.asarray(blendshapes, np.float64)
-    moved = (shapes**2).sum((1, 2))
-    shapes_here = shapes[:, known].reshape(len(shapes), -1)
-    unseen = (shapes_here**2).sum(1) < np.where(INNER, WHOLE, SEEN) * moved
-    shapes_here = np.where(unseen[:, None], 0.0, shapes_here)
+    shapes_here = seen(blendshapes, measured)
     arkit = least_weights(target, shapes_here)
     left = target - arkit @ shapes_here
     basis, coefficients = _components(left, bound * np.sqrt(len(known)), most)
@@ -143,8 +144,7 @@ def split_faces(
     size = np.maximum(np.abs(coefficients).max(0, initial=0), 1e-12)
     own = np.zeros((len(basis), *faces.shape[1:]))
     own[:, known] = (basis * size[:, None]).reshape(len(basis), len(known), 3)
-    if len(basis) and not measured.all():
-        own = _faded(own, triangles, measured)
+    own = faded(own, triangles, measured)
     distance = np.linalg.norm(after.reshape(len(faces), -1, 3), axis=-1)
     return Split(
         weights=np.concatenate([arkit, coefficients / size], axis=1),
@@ -153,6 +153,14 @@ def split_faces(
         rest=np.linalg.norm(after, axis=1) / np.sqrt(len(known)),
         worst=float(distance.max(initial=0)),
     )
+
+
+def seen(blendshapes: NDArray[Any], measured: Bool) -> Float:
+    """(52, D) ARKit's blendshapes at the measured vertices, zero where these do not show them."""
+    shapes = np.asarray(blendshapes, np.float64)
+    here = shapes[:, measured].reshape(len(shapes), -1)
+    unseen = (here**2).sum(1) < np.where(INNER, WHOLE, SEEN) * (shapes**2).sum((1, 2))
+    return np.where(unseen[:, None], 0.0, here)
 
 
 def _components(rows: Float, bound: float, most: int) -> tuple[Float, Float]:
@@ -165,13 +173,15 @@ def _components(rows: Float, bound: float, most: int) -> tuple[Float, Float]:
     return vt[:number], scores[:, :number]
 
 
-def _faded(own: Float, triangles: NDArray[np.integer], measured: Bool) -> Float:
+def faded(own: Float, triangles: NDArray[np.integer], measured: Bool) -> Float:
     """Own blendshapes continued into vertices that were not measured, where they fade out.
 
     The solution of ``(L + FADING * D) x = 0`` with the measured vertices fixed, L the graph
     Laplacian and D the degrees: what hangs together with the skin follows it a little
     (lids, the lips' inner side), what does not (teeth, eyeballs) stays.
     """
+    if not len(own) or measured.all():
+        return own
     from scipy.sparse import coo_matrix, diags
     from scipy.sparse.linalg import splu
 
