@@ -12,7 +12,6 @@ References
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synth.affect import expression_name
-from synth.archives import write_npz
+from synth.archives import read_fields, write_npz
 from synth.errors import AssetError, ShapeError, TargetError
 from synth.types import VA
 
@@ -197,15 +196,8 @@ def load_face_classes(path: str | Path) -> FaceClasses:
     AssetError
         If the file is missing, damaged, or another kind of file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if "format" not in archive.files or str(archive["format"]) != FORMAT:
-                raise ValueError(f"an archive that is not {FORMAT}")
-            found = {field.name: archive[field.name] for field in fields(FaceClasses)}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise AssetError(
-            f"face classes: expected a file of synth gallery build, got {path}: {error}"
-        ) from None
+    names = [field.name for field in fields(FaceClasses)]
+    found = read_fields(path, "face classes", "synth gallery build", FORMAT, names)
     single = {"basis", "model"}
     values: dict[str, Any] = {
         key: array.astype(np.float64) if array.dtype.kind == "f" and key not in single else array

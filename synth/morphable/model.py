@@ -21,18 +21,18 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from synth.archives import BROKEN, check_contract
 from synth.errors import AssetError, ShapeError
 
 if TYPE_CHECKING:
@@ -352,11 +352,11 @@ def load_model(path: str | PathLike[str]) -> MorphableModel:
     try:
         with np.load(BytesIO(raw), allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-        meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        meta = dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
+    except BROKEN as error:
         raise AssetError(
-            f"model: expected an .npz archive of plain arrays, got {str(path)!r} ({error}). "
-            "The file may be truncated; fetch or build it again."
+            f"model: expected an .npz archive of plain arrays, got {str(path)!r} "
+            f"({' '.join(str(error).split())}). The file may be truncated; fetch or build it again."
         ) from error
     _verify(arrays, path)
     return MorphableModel(
@@ -426,27 +426,13 @@ def _combine(coefficients: NDArray[np.float64], basis: NDArray[np.float32]) -> N
 def _verify(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
     """Raise AssetError unless the arrays honour the contract of the asset."""
 
-    def refuse(what: str, expected: str, got: object) -> None:
+    def refuse(what: str, expected: str, got: object) -> NoReturn:
         raise AssetError(
             f"{path.name}: {what}: expected {expected}, got {got}. "
             "Build the asset again or use the version that belongs to this package."
         )
 
-    sizes: dict[str, int] = {}
-    for key, (shape, kind) in _CONTRACT.items():
-        if key not in arrays:
-            refuse(key, "an array of this name", f"only {sorted(arrays)}")
-        array = arrays[key]
-        wanted = tuple(
-            sizes.setdefault(s, n) if isinstance(s, str) else s
-            for s, n in zip(shape, array.shape, strict=False)
-        )
-        if array.ndim != len(shape) or array.shape != wanted:
-            refuse(key, f"shape {shape} with {sizes}", array.shape)
-        if array.dtype.kind not in ("ui" if kind == "u" else kind):
-            refuse(key, f"dtype of kind {kind!r}", array.dtype)
-        if kind == "f" and not np.isfinite(array).all():
-            refuse(key, "finite numbers", "NaN or infinity")
+    sizes = check_contract(arrays, _CONTRACT, refuse)
     limits = {
         "faces": sizes["V"],
         "mirror": sizes["V"],

@@ -23,7 +23,6 @@ References
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -32,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synth.archives import write_npz
+from synth.archives import read_fields, write_npz
 from synth.errors import AssetError, ShapeError, UsageError
 from synth.meshes.geodesic import Geodesics
 from synth.morphable.splocs_steps import (
@@ -182,15 +181,8 @@ def load_components(path: str | Path) -> SparseComponents:
     AssetError
         If the file is missing, damaged, or another kind of file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if "format" not in archive.files or str(archive["format"]) != FORMAT:
-                raise ValueError(f"an archive that is not {FORMAT}")
-            found = {field.name: archive[field.name] for field in fields(SparseComponents)}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise AssetError(
-            f"components: expected a file of synth model components, got {path}: {error}"
-        ) from None
+    names = [field.name for field in fields(SparseComponents)]
+    found = read_fields(path, "components", "synth model components", FORMAT, names)
     values: dict[str, Any] = {
         key: array if array.ndim else array.item() for key, array in found.items()
     }

@@ -18,19 +18,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synth.archives import write_npz
+from synth.archives import BROKEN, check_contract, write_npz
 from synth.errors import AssetError, MeshError
 from synth.morphable.features import (
     FEATURES,
@@ -240,8 +239,8 @@ def load_texture(path: str | PathLike[str]) -> TextureModel:
     try:
         with np.load(BytesIO(raw), allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-        meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        meta = dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
+    except BROKEN as error:
         raise AssetError(
             f"texture: expected an .npz archive of plain arrays, got {str(path)!r} "
             f"({' '.join(str(error).split())}); build one with `synth model texture`"
@@ -271,27 +270,13 @@ def load_texture(path: str | PathLike[str]) -> TextureModel:
 def _verify(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
     """Raise AssetError unless the arrays honour the contract."""
 
-    def refuse(what: str, expected: str, got: object) -> None:
+    def refuse(what: str, expected: str, got: object) -> NoReturn:
         raise AssetError(
             f"{path.name}: {what}: expected {expected}, got {got}; "
             "build the texture again with `synth model texture`"
         )
 
-    sizes: dict[str, int] = {}
-    for key, (shape, kind) in _CONTRACT.items():
-        if key not in arrays:
-            refuse(key, "an array of this name", f"only {', '.join(sorted(arrays)) or 'none'}")
-        array = arrays[key]
-        wanted = tuple(
-            sizes.setdefault(s, n) if isinstance(s, str) else s
-            for s, n in zip(shape, array.shape, strict=False)
-        )
-        if array.ndim != len(shape) or array.shape != wanted:
-            refuse(key, f"shape {shape} with {sizes}", array.shape)
-        if array.dtype.kind not in ("ui" if kind == "u" else kind):
-            refuse(key, f"dtype of kind {kind!r}", array.dtype)
-        if kind == "f" and not np.isfinite(array).all():
-            refuse(key, "finite numbers", "NaN or infinity")
+    sizes = check_contract(arrays, _CONTRACT, refuse)
     if str(arrays["format"]) != _FORMAT:
         refuse("format", _FORMAT, arrays["format"])
     feature = str(arrays["feature"])
