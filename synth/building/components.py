@@ -18,6 +18,7 @@ from synth.errors import AssetError, MeshError, UsageError
 from synth.expressions.storage import FORMAT as GALLERY
 from synth.morphable.model import MorphableModel
 from synth.morphable.splocs import SparseComponents, SplocsSettings, sparse_components
+from synth.morphable.surface import outer_surface
 from synth.tables import csv_bytes
 
 __all__ = [
@@ -30,6 +31,8 @@ Faces = NDArray[np.int32]
 
 #: Numbers of components in the table.
 COUNTS = (5, 10, 20, 40)
+#: Widths of meshes that are believed: faces in metres to micrometres.
+SIZES = (1e-2, 1e7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +108,12 @@ def mesh_deformations(
         raise MeshError(f"{meshes}: expected triangles, got none; put STACK.faces.npy beside it")
     if len(found) < 2:
         raise MeshError(f"{meshes}: expected two or more meshes, got {len(found)}")
+    size = float(np.ptp(found.read(0), axis=1).max())
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise MeshError(
+            f"{meshes}: expected meshes {SIZES[0]:g} to {SIZES[1]:g} units wide, got {size:.3g}; "
+            "scale them"
+        )
     place = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
     said = f"{len(place)} of {len(found)} meshes" if len(place) < len(found) else "all meshes"
     if labels is None:
@@ -156,7 +165,7 @@ def gallery_deformations(gallery: str | Path, model: MorphableModel | None = Non
     weights = load_gallery(path)
     drawn = with_own(embedded_model() if model is None else model, weights, str(path))
     order = [weights.names.index(name) for name in drawn.blendshape_names]
-    vertices, faces = _skin(drawn)
+    vertices, faces = outer_surface(drawn)
     given = weights.class_weights[1:, order]
     flat = given @ drawn.blendshapes[:, vertices].reshape(given.shape[1], -1).astype(np.float64)
     note = f"The mean faces of {len(given)} classes of {path.name} on {drawn.name}, minus neutral."
@@ -184,15 +193,6 @@ def _is_gallery(path: Path) -> bool:
             return "format" in archive.files and str(archive["format"]) == GALLERY
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False  # its reader says what is wrong
-
-
-def _skin(model: MorphableModel) -> tuple[NDArray[np.int64], Faces]:
-    """Vertices of skin and lips, and the triangles between them, numbered anew."""
-    from synth.render.topology import LIPS, SKIN
-
-    chosen = model.faces[np.isin(model.parts, (SKIN, LIPS))]
-    vertices, faces = np.unique(chosen, return_inverse=True)
-    return vertices.astype(np.int64), faces.reshape(-1, 3).astype(np.int32)
 
 
 # ----------------------------------------------------------------------------------- table

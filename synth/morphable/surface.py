@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from synth.morphable.model import MorphableModel
 
-__all__ = ["OUTSIDE", "outer_surface"]
+__all__ = ["OUTSIDE", "outer_surface", "outside"]
 
 #: Parts that a scan of a face shows with their shape.
 OUTSIDE = ("skin", "lips")
@@ -25,6 +25,11 @@ def outer_surface(model: MorphableModel) -> tuple[NDArray[np.int64], NDArray[np.
     faces : (F, 3) int32
         Indices into `vertices`.
     """
-    rows = [k for k, name in enumerate(model.part_names) if name in OUTSIDE]
-    vertices, faces = np.unique(model.faces[np.isin(model.parts, rows)], return_inverse=True)
+    vertices, faces = np.unique(model.faces[outside(model)], return_inverse=True)
     return vertices.astype(np.int64), faces.reshape(-1, 3).astype(np.int32)
+
+
+def outside(model: MorphableModel) -> NDArray[np.bool_]:
+    """(F,) triangles of skin and lips."""
+    rows = [k for k, name in enumerate(model.part_names) if name in OUTSIDE]
+    return np.isin(model.parts, rows)

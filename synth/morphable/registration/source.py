@@ -16,6 +16,7 @@ from synth.morphable.landmark_map import embedded_model, read_landmark_map
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.native import native_model
 from synth.morphable.registration.template import Template, prepare_template
+from synth.morphable.surface import outer_surface, outside
 
 __all__ = ["bare", "model_template", "read_template", "skin_model"]
 
@@ -32,9 +33,8 @@ OFF = 0.1
 
 def skin_model(model: MorphableModel) -> MorphableModel:
     """Only the skin and the lips of a model; mouth and eyes are holes."""
-    skin = np.flatnonzero(model.parts <= 1)
-    faces = model.faces[skin]
-    used, inverse = np.unique(faces, return_inverse=True)
+    skin = np.flatnonzero(outside(model))
+    used, faces = outer_surface(model)
     if len(skin) == len(model.faces) and len(used) == model.n_vertices:
         return model
     row = np.full(len(model.faces), -1, np.int32)
@@ -45,7 +45,7 @@ def skin_model(model: MorphableModel) -> MorphableModel:
         model.name,
         model.version,
         model.mean[used],
-        inverse.reshape(-1, 3),
+        faces,
         model.modes[:, used],
         model.sigma,
         (row[model.landmark_faces], model.landmark_bary),
@@ -78,6 +78,7 @@ def model_template(model: MorphableModel, prior: bool = True) -> Template:
         Mesh(model.mean, model.faces),
         (model.landmark_faces, model.landmark_bary),
         modes if prior and len(modes) else None,
+        model.blendshapes if prior and len(model.blendshapes) else None,
     )
 
 
@@ -125,6 +126,8 @@ def _template_marks(path: Path, mesh: Mesh, row: NDArray[np.intp]) -> NDArray[np
     if path.suffix.lower() in (".txt", ".map") and path.is_file():
         try:
             ids = read_landmark_map(path.read_text("utf-8"), path.name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise MeshError(f"{path}: expected landmarks as text, got {error}") from None
         except MeshError:
             pass  # three numbers a line: points
         else:
