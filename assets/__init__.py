@@ -79,9 +79,12 @@ def registry() -> list[Asset]:
 
 
 def digest(file: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Hex SHA-256 of a file's bytes; AssetError where it cannot be read."""
+    try:
+        with open(file, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise AssetError(f"{file}: expected a readable file, got {error.strerror}") from error
 
 
 def verified(name: str) -> dict[str, str]:

@@ -141,6 +141,7 @@ def annotate_check(
     Writes labels.csv (as synth gallery build reads it), annotators.csv, sequences.csv,
     outliers.csv, report.md and tracks.png, the sequence on which annotators differ most.
     """
+    from synth.archives import check_writable
     from synth.building.annotation_files import FILES, annotation_files
     from synth.building.annotation_labels import read_expressions, read_subjects
     from synth.building.annotations import AnnotationSettings, check_annotations
@@ -151,6 +152,7 @@ def annotate_check(
         raise UsageError(
             f"output: expected a folder without a report, got {output}; use --overwrite"
         )
+    check_writable(output)
     settings = AnnotationSettings(
         fps=fps, rate=rate, tolerance=tolerance, first_frame=first_frame, scale=scale,
         min_correlation=min_correlation, drop_outliers=drop_outliers, align_lag=align_lag,

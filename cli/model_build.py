@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,14 +69,14 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--seed",
-    type=int,
+    type=click.IntRange(0),
     default=0,
     show_default=True,
     help="Of folds and random faces in the curves; the model needs none.",
 )
 @click.option(
     "--memory",
-    type=click.FloatRange(0.05),
+    type=click.FloatRange(0.05, 1e6),
     default=4.0,
     show_default=True,
     metavar="GB",
@@ -104,10 +105,13 @@ def build(
     from synth.building.model import BuildSettings, build_model
     from synth.building.model_files import check_output, report_folder, write_model
     from synth.building.model_inputs import find_places, neutral_sample, whole_sample
+    from synth.errors import UsageError
     from synth.meshes.collection import open_collection
     from synth.morphable.statistics.pca import exact_memory
 
     check_output(output, overwrite)
+    if math.isnan(memory):
+        raise UsageError("memory: expected GB, got nan")
     chosen = BuildSettings(memory=int(memory * 2**30), **settings)
     found = open_collection(meshes)
     places = find_places(found, template, landmarks)
@@ -130,6 +134,8 @@ def build(
     if kept.route == "incremental":
         more = exact_memory(len(sample.meshes), found.n_vertices) / 2**30
         click.echo(f"the components are not exact; --memory {more:.1f} would do", err=True)
+    if built.remark:
+        click.echo(built.remark, err=True)
     click.echo(f"model in {output}, report in {report_folder(output)}")
 
 

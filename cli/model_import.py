@@ -25,12 +25,14 @@ FORMATS = ("lsfm", "bfm2009", "bfm2017", "bfm2019", "flame", "surrey", "ict", "a
 @click.option("--version", help="Its version.  [default: the format's]")
 @click.option("--licence", help="Its licence, for the record.  [default: the format's]")
 @click.option("--source", help="Where it is from, for the record.  [default: the format's]")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier model.")
 def import_(
     format: str,
     file: Path | None,
     output: Path,
     landmarks: Path | None,
     unit: float | None,
+    overwrite: bool,
     **record: str | None,
 ) -> None:
     """Make a model of another library usable here.
@@ -48,5 +50,7 @@ def import_(
     """
     from synth.building.importing import import_file
 
-    for line in import_file(format, file, output, landmarks=landmarks, unit=unit, **record):
-        click.echo(line)
+    lines = import_file(
+        format, file, output, landmarks=landmarks, unit=unit, overwrite=overwrite, **record
+    )
+    click.echo("\n".join(lines))

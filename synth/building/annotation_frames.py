@@ -19,6 +19,9 @@ Frames = NDArray[np.int64]
 #: Names and numbers of the meshes by sequence; no numbers where names are no whole numbers.
 MeshFrames = dict[str, tuple[tuple[str, ...], Frames | None]]
 
+#: Labels of one sequence, by --rate, from which the unit is not believed.
+MOST = 10_000_000
+
 
 def frames_of(meshes: Sequence[str]) -> MeshFrames:
     """Frame names and numbers by sequence; no numbers where names are not whole numbers."""
@@ -125,6 +128,11 @@ def _instants(
         raise UsageError("rate: expected annotations in seconds with it, got frames; say --fps")
     start = max(0.0, min(t.places[0] for t in tracks))
     end = max(t.places[-1] for t in tracks)
+    if (end - start) * settings.rate > MOST:
+        raise UsageError(
+            f"rate: expected at most {MOST} labels of {sequence}, got {end - start:.0f} s at "
+            f"{settings.rate:g} a second; lower it, or check the unit of the times"
+        )
     numbers = np.arange(np.ceil(start * settings.rate - 1e-6), end * settings.rate + 1e-6)
     numbers = numbers.astype(np.int64)
     return numbers, numbers / settings.rate

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from synth.errors import UsageError
-from synth.morphable.carrier import make_carrier
+from synth.building.model_files import check_output
+from synth.morphable.carrier import with_carrier
 from synth.morphable.importers import import_model
 from synth.morphable.landmark_map import embedded_model
 from synth.morphable.model import MorphableModel
-from synth.morphable.native import save_model, topology_digest
+from synth.morphable.native import save_model
 
 __all__ = ["describe", "import_file"]
 
@@ -25,6 +24,7 @@ def import_file(
     *,
     landmarks: Path | None = None,
     unit: float | None = None,
+    overwrite: bool = True,
     **record: str | None,
 ) -> list[str]:
     """Import a model, dress it, and write it whole or not at all; lines that describe it.
@@ -34,12 +34,9 @@ def import_file(
     SynthError
         As `synth.morphable.importers.import_model`; nothing is written then.
     """
-    if output.suffix != ".npz":
-        raise UsageError(f"{output}: expected a file name ending in .npz, got {output.suffix!r}")
+    check_output(output, overwrite, report=False)
     model = import_model(format, path, landmarks=landmarks, unit=unit, **record)
-    if topology_digest(model.faces) != topology_digest(embedded_model().faces):
-        model = replace(model, carrier=make_carrier(model, embedded_model()))
-    save_model(model, output)
+    save_model(with_carrier(model, embedded_model()), output)
     return [*describe(model), f"written {output} ({output.stat().st_size / 1e6:.1f} MB)"]
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from synth.building.model_inputs import Places, Sample
-from synth.errors import MeshError, UsageError
+from synth.errors import AssetError, MeshError, UsageError
+from synth.morphable.carrier import with_carrier
 from synth.morphable.landmark_map import embedded_model, similarity
 from synth.morphable.model import MorphableModel
 from synth.morphable.native import native_model
@@ -77,7 +78,7 @@ class BuildSettings:
 
 @dataclass(frozen=True, eq=False)
 class BuiltModel:
-    """A model, and how it came about."""
+    """A model, and how it came about; `remark` says what it lacks for drawing, if anything."""
 
     model: MorphableModel
     sample: Sample
@@ -86,6 +87,7 @@ class BuiltModel:
     components: Components
     curves: Curves
     settings: BuildSettings
+    remark: str = ""
 
 
 def build_model(
@@ -153,7 +155,16 @@ def build_model(
         places.landmarks, meta=(meta or {}) | _record(sample, people, components, settings, places),
     )  # fmt: skip
     _check_face(model, places)
-    return BuiltModel(model, sample, people, alignment, components, curves, settings)
+    model, remark = _with_carrier(model)
+    return BuiltModel(model, sample, people, alignment, components, curves, settings, remark)
+
+
+def _with_carrier(model: MorphableModel) -> tuple[MorphableModel, str]:
+    """The model with its carrier, by which it is drawn; or as it is, and why."""
+    try:
+        return with_carrier(model, embedded_model()), ""
+    except (AssetError, MeshError) as error:
+        return model, f"cannot be drawn with (synth generate --model): {error}"
 
 
 def _record(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.archives import check_writable
 from synth.building.model import BuiltModel
 from synth.errors import UsageError
 from synth.images import encode_image, write_atomic
@@ -29,8 +31,16 @@ def report_folder(output: Path) -> Path:
     return output.with_suffix(".report")
 
 
-def check_output(output: Path, overwrite: bool) -> None:
-    """Refuse an output that is no .npz, or that is there already.
+def check_output(output: Path, overwrite: bool, report: bool = True) -> None:
+    """Refuse an output that is no .npz, is there already or cannot be written.
+
+    Parameters
+    ----------
+    output : Path
+    overwrite : bool
+        Whether it may be there.
+    report : bool
+        Whether a report is going to be beside it.
 
     Raises
     ------
@@ -38,9 +48,13 @@ def check_output(output: Path, overwrite: bool) -> None:
     """
     if output.suffix != ".npz" or output.is_dir():
         raise UsageError(f"output: expected a file NAME.npz, got {output}")
-    there = [path for path in (output, report_folder(output)) if path.exists()]
+    folder = report_folder(output)
+    if report and os.path.lexists(folder) and not folder.is_dir():
+        raise UsageError(f"output: expected a folder at {folder} for the report, got a file")
+    there = [path for path in (output, folder)[: 1 + report] if os.path.lexists(path)]
     if there and not overwrite:
         raise UsageError(f"output: expected a new file, got {there[0]}; use --overwrite")
+    check_writable(output)
 
 
 def write_model(built: BuiltModel, output: Path) -> None:

@@ -97,6 +97,7 @@ def neutral_sample(meshes: MeshCollection, labels: Path) -> Sample:
     rows, columns = _table(labels)
     place = {name: i for i, name in enumerate(meshes.names)}
     chosen: dict[int, str] = {}
+    seen: set[int] = set()
     absent = other = 0
     for number, row in enumerate(rows, 2):
         name = (row["file_name"] or "").strip().replace("\\", "/")
@@ -104,6 +105,11 @@ def neutral_sample(meshes: MeshCollection, labels: Path) -> Sample:
         subject = (row["subject"] or "").strip()
         if not subject:
             raise UsageError(f"{labels}, line {number}: expected a subject, got none; fill it in")
+        if i in seen:
+            raise UsageError(
+                f"{labels}, line {number}: expected one row a mesh, got {name!r} again; remove it"
+            )
+        seen |= {i} - {-1}
         if i < 0:
             absent += 1
         elif "expression" in columns and (row["expression"] or "").strip().lower() != "neutral":

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from synth.archives import check_writable
 from synth.building.register_jobs import (
     NO_RESULT,
     Job,
@@ -109,6 +110,7 @@ def register_all(
     template = model_template(model, prior)
     key = run_key(model, settings, prior)
     done = begun(output, key)
+    check_writable(output)
     output.mkdir(parents=True, exist_ok=True)
     save_model(bare(model), output / "template.npz")
     stamps = {job.name: stamp(job) for job in jobs}

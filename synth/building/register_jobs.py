@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def line(found: list[int], row: Row) -> str:
 
 def begun(output: Path, key: str) -> dict[str, tuple[list[int], Row]]:
     """Stamp and row of each scan that an earlier run finished."""
-    if output.exists() and not output.is_dir():
+    if os.path.lexists(output) and not output.is_dir():
         raise UsageError(f"output: expected a folder, got {output}; give another")
     path = output / "done.jsonl"
     if not path.is_file():

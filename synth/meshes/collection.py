@@ -26,6 +26,9 @@ __all__ = ["MeshCollection", "open_collection"]
 
 Index = slice | NDArray[np.integer] | list[int] | int
 
+#: Root of the sum of squares of a mesh's coordinates from which it is not believed.
+LARGEST = 1e9
+
 
 @dataclass(frozen=True, eq=False)
 class MeshCollection:
@@ -71,13 +74,13 @@ class MeshCollection:
         """
         chosen = np.atleast_1d(np.arange(len(self))[index])
         out = self._from_files(chosen) if self.files else self._from_stack(chosen)
-        # The sum of a mesh is finite exactly when its vertices are: no (n, V, 3) of booleans.
-        good = np.isfinite(out.sum((1, 2), dtype=np.float64))
+        # One pass and no (n, V, 3) of booleans; NaN is not less than anything.
+        good = np.einsum("nvc,nvc->n", out, out) < LARGEST**2
         if not good.all():
             name = self.names[chosen[np.flatnonzero(~good)[0]]]
             raise MeshError(
-                f"{self.source}: expected finite vertices, got NaN or infinity in {name!r}; "
-                "leave this mesh out or repair it"
+                f"{self.source}: expected finite vertices, got NaN or infinity in {name!r}, or "
+                f"numbers like {LARGEST:g}; leave this mesh out or repair it"
             )
         return out
 

@@ -70,7 +70,7 @@ def read_landmark_map(text: str, name: str = "landmark map") -> Int:
             landmark, vertex = (int(word) for word in words)
         except ValueError:
             landmark = vertex = -1
-        if not (0 <= landmark < N_LANDMARKS and vertex >= 0) or found[landmark] >= 0:
+        if not (0 <= landmark < N_LANDMARKS and 0 <= vertex < 2**31) or found[landmark] >= 0:
             raise MeshError(
                 f"{name}, line {number}: expected a landmark 0 to 67, once, and its vertex, "
                 f"got {line.strip()!r}; correct it"

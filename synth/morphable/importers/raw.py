@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from synth.errors import MeshError, UsageError
 from synth.meshes.mesh import Mesh
-from synth.morphable.landmark_map import as_places, read_landmark_map
+from synth.morphable.landmark_map import FEWEST, as_places, read_landmark_map
 
 __all__ = [
     "Raw",
@@ -123,7 +123,12 @@ def landmark_places(raw: Raw, given: Path | None) -> tuple[Int, Float]:
             text = given.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise MeshError(f"{given}: expected a landmark map, got {error}") from None
-        return as_places(read_landmark_map(text, given.name), faces)
+        ids = read_landmark_map(text, given.name)
+        if (ids >= 0).sum() < FEWEST:
+            raise MeshError(
+                f"{given}: expected at least {FEWEST} landmarks, got {(ids >= 0).sum()}; add some"
+            )
+        return as_places(ids, faces)
     if raw.landmarks is None:
         raise MeshError(
             f"landmarks: expected a map for {len(raw.mean)} vertices, got none for this topology; "

@@ -65,8 +65,10 @@ class RegisterSettings:
         for name in ("min_coverage", "max_flipped", "max_stretched"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
-        if self.max_distance <= 0 or self.max_landmark_error <= 0:
-            raise UsageError("max_distance, max_landmark_error: expected more than 0; raise them")
+        for name in ("max_distance", "max_landmark_error"):
+            if not 0 < getattr(self, name) < float("inf"):
+                said = name.replace("_", "-")
+                raise UsageError(f"{said}: expected more than 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, eq=False)
