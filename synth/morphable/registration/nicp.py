@@ -26,7 +26,7 @@ from synth.morphable.registration.cholesky import Factors
 from synth.morphable.registration.scan import Scan, counterparts
 from synth.morphable.registration.template import Template
 
-__all__ = ["SCHEDULE", "Stage", "nicp", "stiffness"]
+__all__ = ["MOTION", "SCHEDULE", "Stage", "nicp", "stiffness"]
 
 Float = NDArray[np.float64]
 
@@ -58,6 +58,11 @@ SCHEDULE = (
     Stage(10, 6, 60, 1),
     Stage(6, 4, 40, 1),
     Stage(4, 3, 30, 2),
+)
+#: From a subject's posed face.
+MOTION = (
+    Stage(6, 4, 10, 1),
+    Stage(4, 3, 10, 2),
 )
 #: Weight of the distance along the surface; across it counts 1.
 ALONG = 0.02

@@ -11,10 +11,12 @@ from synth.errors import MeshError
 from synth.meshes.mesh import Mesh
 from synth.morphable.registration.cylindrical import cylindrical
 from synth.morphable.registration.frame import Similarity, fit_similarity, scan_unit
-from synth.morphable.registration.nicp import nicp
+from synth.morphable.registration.motion import posed
+from synth.morphable.registration.nicp import MOTION, nicp
 from synth.morphable.registration.prior import relaxed
 from synth.morphable.registration.record import REASONS, RegisterSettings, Registration
 from synth.morphable.registration.scan import Scan, counterparts, prepare_scan
+from synth.morphable.registration.subject import Subject
 from synth.morphable.registration.template import LandmarkPlaces, Template, prepare_template
 
 __all__ = ["RegistrationError", "register"]
@@ -56,6 +58,7 @@ def register(
     target_landmarks: ArrayLike,
     settings: RegisterSettings | None = None,
     start: ArrayLike | None = None,
+    subject: Subject | None = None,
 ) -> Registration:
     """The template deformed to a scan, with figures of how well that went.
 
@@ -73,6 +76,8 @@ def register(
     start : (V, 3) float, optional
         Vertices to start from in the scan's space (mm if its unit is recognised), such as
         the frame before; of nicp only.
+    subject : Subject, optional
+        Whose scan it is (`neutral_face`): then who it is is known, and only motion is sought.
 
     Returns
     -------
@@ -90,24 +95,36 @@ def register(
             raise MeshError("template_landmarks: expected places on the mesh, got none; pass them")
         template = prepare_template(template, template_landmarks)
     marks = np.asarray(target_landmarks, np.float64)
-    to_template = _aligned(template, target, marks, settings)
+    if subject is not None:
+        template = subject.template(template)
+    scale = None if subject is None else subject.unit / subject.scale
+    to_template = _aligned(template, target, marks, settings, scale)
     scan = prepare_scan(Mesh(to_template(target.vertices), target.faces), to_template(marks))
-    unit = scan_unit(1 / to_template.scale)
+    unit = scan_unit(1 / to_template.scale) if subject is None else subject.unit
     back = to_template.inverse()
     back = Similarity(back.scale * unit, back.rotation, back.shift * unit)
-    rest = relaxed(template, scan)
+    rest = relaxed(template, scan) if subject is None else posed(template, scan)
     begin = None if start is None else back.inverse()(np.asarray(start, np.float64))
     if settings.method == "cylindrical":
         vertices = cylindrical(template, rest, scan)
-    else:
+    elif subject is None:
         vertices = nicp(template, rest, scan, start=begin)
+    else:
+        vertices = nicp(template, rest, scan, MOTION, rest if begin is None else begin)
     return _judged(template, scan, rest, vertices, back, unit, settings)
 
 
 def _aligned(
-    template: Template, target: Mesh, marks: Float, settings: RegisterSettings
+    template: Template,
+    target: Mesh,
+    marks: Float,
+    settings: RegisterSettings,
+    scale: float | None,
 ) -> Similarity:
-    """The way from the scan's space to the template's, or why there is none."""
+    """The way from the scan's space to the template's, or why there is none.
+
+    Its scale is found if not given.
+    """
     own = template.landmarks
     if marks.shape != own.shape:
         raise RegistrationError(
@@ -122,6 +139,9 @@ def _aligned(
             f"landmarks: expected at least {LEAST_LANDMARKS}, got {known.sum()}; mark more",
         )
     found = fit_similarity(marks[known], own[known])
+    if scale is not None:
+        shift = own[known].mean(0) - scale * found.rotation @ marks[known].mean(0)
+        found = Similarity(scale, found.rotation, shift)
     apart = np.linalg.norm(found(marks[known]) - own[known], axis=1)
     error = float(np.sqrt((apart**2).mean())) / template.size
     if error > settings.max_landmark_error:

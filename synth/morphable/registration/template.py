@@ -50,6 +50,8 @@ class Template:
         Of matrices with the pattern of the bilaplacian and the landmarks.
     modes : (M, V, 3) float64 or None
         How such faces differ and move, each per standard deviation; see `prior`.
+    moves : (B, V, 3) float64 or None
+        How they move, at weight 1: blendshapes, by which a subject's face is posed; see `motion`.
     size : float
         Between the outer eye corners, of other than 68 landmarks twice their spread.
     """
@@ -62,6 +64,7 @@ class Template:
     bilaplacian: Any
     system: BlockCholesky
     modes: Float | None
+    moves: Float | None
     size: float
 
     @property
@@ -71,7 +74,10 @@ class Template:
 
 
 def prepare_template(
-    mesh: Mesh, landmarks: LandmarkPlaces, modes: ArrayLike | None = None
+    mesh: Mesh,
+    landmarks: LandmarkPlaces,
+    modes: ArrayLike | None = None,
+    moves: ArrayLike | None = None,
 ) -> Template:
     """The operators of a template.
 
@@ -84,6 +90,8 @@ def prepare_template(
     modes : (M, V, 3) float, optional
         Displacements by which the faces of a model of the template differ and move, each of
         one standard deviation.
+    moves : (B, V, 3) float, optional
+        Blendshapes at weight 1.
 
     Raises
     ------
@@ -108,13 +116,14 @@ def prepare_template(
         if len(points) == 68
         else 2 * float(np.sqrt(points.var(0).sum()))
     )
-    moves = None if modes is None else np.asarray(modes, np.float64)
-    if moves is not None and moves.shape[1:] != v.shape:
-        raise MeshError(f"modes: expected (M, {len(v)}, 3), got {moves.shape}")
+    both = [None if x is None else np.asarray(x, np.float64) for x in (modes, moves)]
+    for name, found in zip(("modes", "moves"), both, strict=True):
+        if found is not None and found.shape[1:] != v.shape:
+            raise MeshError(f"{name}: expected (M, {len(v)}, 3), got {found.shape}")
     bilaplacian = (laplacian @ sp.diags(1 / area) @ laplacian).tocsr()
     system = BlockCholesky(abs(bilaplacian) + abs(marks.T @ marks))
     rim = boundary_vertices(mesh)
-    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, moves, size)
+    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, *both, size)
 
 
 def boundary_vertices(mesh: Mesh) -> NDArray[np.bool_]:
