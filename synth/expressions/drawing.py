@@ -96,13 +96,14 @@ class Styles:
         if expression in self.expressions:
             place, faces, quantiles = self.expressions[expression]
             sample, angle = int(rng.integers(len(faces))), place.angle
-            own = quantiles.ranks_of(faces[sample], 0, jitter)
+            own, person = quantiles.ranks_of(faces[sample], 0, jitter), -1
         else:
             sample = self._choose(rng, EXPRESSIONS[expression] if expression else va)
             expression, angle = "", float(np.arctan2(*self.samples.va[sample, ::-1]))
             group = int(self.samples.class_index[sample])
             own = self.classes.ranks_of(self.samples.weights[sample], group, jitter)
-        ranks = np.concatenate([own[None], self._companions(own, angle, jitter, rng)])
+            person = int(self.samples.style[sample])
+        ranks = np.concatenate([own[None], self._companions(own, person, angle, jitter, rng)])
         ranks.flags.writeable = False
         return Variation(ranks, angle, mirror, seed, sample, expression)
 
@@ -114,11 +115,18 @@ class Styles:
         return int(rng.choice(with_enough(self.own, self.class_va, point, CHOICES)))
 
     def _companions(
-        self, own: Float, angle: float, jitter: Float, rng: np.random.Generator
+        self, own: Float, person: int, angle: float, jitter: Float, rng: np.random.Generator
     ) -> Float:
-        """Ranks in the other directions: of samples, or mirror images, most like this person."""
+        """Ranks in the other directions: of samples, or mirror images, most like this person.
+
+        In galleries of meshes, whose people are few and known: of this person's own samples
+        where there are any.
+        """
         steps = angle + 2 * np.pi / DIRECTIONS * np.arange(1, DIRECTIONS)
         near = [self._in_direction(float(step)) for step in steps]
+        if not _sided(self.samples):
+            style = self.samples.style
+            near = [same if len(same := n[style[n] == person]) else n for n in near]
         rows = np.array([rng.choice(n, CANDIDATES, replace=len(n) < CANDIDATES) for n in near])
         faces = self.samples.weights[rows]
         groups = self.samples.class_index[rows]
