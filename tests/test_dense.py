@@ -11,8 +11,9 @@ from synth.acceptance import Limits
 from synth.camera import project, rotation_matrix
 from synth.errors import MeshError, SkipPhoto, UsageError
 from synth.fitting import FitSettings, fit_camera_and_shape, fit_face
-from synth.fitting.dense import DenseSettings, _Problem, _State, fit_dense, visible_samples
-from synth.fitting.expression import expression_amount, fit_expression
+from synth.fitting.dense import DenseSettings, fit_dense, visible_samples
+from synth.fitting.energy import Energy, State
+from synth.fitting.expression import expression_amount, fit_expression, shown_blendshapes
 from synth.fitting.local import local_modes
 from synth.fitting.photo import fit_photo
 from synth.morphable.features import sample_features
@@ -60,14 +61,14 @@ def _noisy(landmarks, seed):
     return landmarks.points + 0.045 * landmarks.inter_ocular * noise
 
 
-def _problem(model, texture, settings=None):
+def _problem(model, texture, shown=()):
     image, landmarks, truth = synthetic_face(model, _identity(model, 9), 10, size=SIZE)
     points = _noisy(landmarks, 0)
-    problem = _Problem(
-        image.pixels, points, model, texture, settings or DenseSettings(), FitSettings()
-    )
-    extra = np.zeros(len(problem.samples.mark_modes))
-    state = _State(
+    blend = shown_blendshapes(model)
+    blend = blend.only(np.isin(blend.index, [model.blendshape_names.index(n) for n in shown]))
+    problem = Energy(image.pixels, points, model, texture, DenseSettings(), FitSettings(), blend)
+    extra = np.zeros(len(problem.samples.mark_modes) + len(shown))
+    state = State(
         rotation_matrix(truth.camera), truth.camera.translation,
         float(np.log(truth.camera.focal)), np.concatenate((truth.shape, extra)),
     )  # fmt: skip
@@ -75,8 +76,9 @@ def _problem(model, texture, settings=None):
     return problem, state
 
 
-def test_gradient_is_that_of_the_cost(model, texture):
-    problem, state = _problem(model, texture)
+@pytest.mark.parametrize("shown", [(), ("mouthSmileLeft", "browInnerUp")])
+def test_gradient_is_that_of_the_cost(model, texture, shown):
+    problem, state = _problem(model, texture, shown)
     _, gradient = problem.normal_equations(state)
     rng = np.random.default_rng(1)
     for _ in range(4):
@@ -113,13 +115,13 @@ def test_normal_matrix_against_naive(model, texture):
 
     from synth.fitting.landmarks import projection_jacobian
 
-    at, _ = problem._sampled(seen, focal)
+    at, _ = problem.sampled(seen, focal)
     slope = np.stack([values(at + d) - values(at - d) for d in step * np.eye(2)], 2)
     places = projection_jacobian(seen, state.rotation, state.translation, problem.modes, focal)
     full = np.einsum("ncx,xy,nyp->ncp", slope, problem.matrix[:, :2], places)
     dense = np.einsum("n,ncp,ncq->pq", problem.weight, full, full)
-    only = np.zeros_like(normal)
-    problem._add_marks(state, focal, only, np.zeros(len(only)))
+    zero = np.zeros(len(normal))
+    only = problem._add_marks(state, np.zeros_like(normal), zero)[0]
     only[7:, 7:] += np.eye(len(only) - 7)
     only[6, 6] += problem.focal
     np.testing.assert_allclose(normal - only, dense, atol=1e-3 * np.abs(dense).max())
@@ -130,7 +132,7 @@ def _far(model, texture, yaw, seed):
     image, landmarks, truth = synthetic_face(model, _identity(model, seed), yaw, size=SIZE)
     points = _noisy(landmarks, seed)
     camera, shape, _ = fit_camera_and_shape(points, (SIZE, SIZE), model)
-    view, _, vertices = fit_dense(image.pixels, points, model, texture, camera, shape)
+    view, _, vertices, _ = fit_dense(image.pixels, points, model, texture, camera, shape)
     inner = slice(17, 68)
     want = model.landmarks(project(truth.vertices, truth.camera))[inner, :2]
     before = model.landmarks(project(model.shape(shape), camera))[inner, :2]

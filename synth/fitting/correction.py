@@ -70,7 +70,7 @@ class ThinPlateSpline:
         return np.asarray(out)
 
 
-def residual_field(source: Float, target: Float, iod: float) -> ThinPlateSpline:
+def residual_field(source: Float, target: Float, iod: float, noise: float = 0.0) -> ThinPlateSpline:
     """A smooth 2-D displacement that moves model landmarks onto the photo's.
 
     A thin-plate spline through the 68 residuals, held at zero
@@ -84,6 +84,10 @@ def residual_field(source: Float, target: Float, iod: float) -> ThinPlateSpline:
         Projected model landmarks and photo landmarks, pixels.
     iod : float
         Inter-ocular distance, pixels.
+    noise : float
+        How far landmarks err, share of the inter-ocular distance. A residual r counts
+        ``r^2 / (r^2 + noise^2)``, as in Wiener's filter: what may be an error is not followed,
+        what cannot be one is, and no landmark stays farther off than half of `noise`.
     """
     source, target = source.copy(), target.copy()
     keep = np.ones(68, bool)
@@ -95,6 +99,9 @@ def residual_field(source: Float, target: Float, iod: float) -> ThinPlateSpline:
     move = target - source
     move[:17] *= 0.5
     move[17:27] *= 0.8
+    if noise:
+        square = ((target - source) ** 2).sum(1, keepdims=True)
+        move = move * (square / (square + (noise * iod) ** 2))
     angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     middle = (source[36] + source[45] + source[8] + source[8]) / 4
     axis = source[45] - source[36]

@@ -24,6 +24,10 @@ __all__ = ["beyond_neutral", "fit_photo"]
 
 Float = NDArray[np.float64]
 
+#: Residuals of about this size are not followed after a dense fit, which knows better where
+#: the face is than a detector; share of the inter-ocular distance.
+NOISE = 0.01
+
 
 def fit_photo(
     image: FaceImage,
@@ -50,8 +54,8 @@ def fit_photo(
     Returns
     -------
     Fit
-        ``expression`` is what `fit_expression` finds. Without texture and `neutralise`
-        everything else is what `fit_face` finds.
+        ``expression`` is what `fit_expression` finds, or with texture and `neutralise` what the
+        picture made of that. Without either everything else is what `fit_face` finds.
 
     Raises
     ------
@@ -65,11 +69,13 @@ def fit_photo(
     camera, shape, weights = fit_expression(landmarks.points, size, model, fit.camera, fit.shape)
     fit = replace(fit, expression=weights)
     if texture is not None:
-        start = (fit.camera, fit.shape)
-        dense, shape, vertices = fit_dense(
-            image.pixels, landmarks.points, model, texture, *start, settings
+        start, shown = ((camera, shape), weights) if neutralise else ((fit.camera, fit.shape), None)
+        found = fit_dense(
+            image.pixels, landmarks.points, model, texture, *start, settings, expression=shown
         )
-        return _placed(fit, landmarks, model, dense, shape, vertices)
+        if shown is not None:
+            fit = replace(fit, expression=found.expression)
+        return _placed(fit, landmarks, model, *found[:3], NOISE)
     if neutralise and weights.any():
         vertices = model.shape(shape) + model.offsets(weights)
         return _placed(fit, landmarks, model, camera, shape, vertices)
@@ -106,12 +112,13 @@ def _placed(
     camera: Camera,
     shape: Float,
     vertices: Float,
+    noise: float = 0.0,
 ) -> Fit:
     """The fit with another camera, identity and surface, its landmarks moved onto the photo's."""
     points, iod = landmarks.points, landmarks.inter_ocular
     seen = project(vertices, camera)
     source = project(model.landmarks(vertices), camera)[:, :2]
-    move = residual_field(source, points, iod)(seen[:, :2] / iod)
+    move = residual_field(source, points, iod, noise)(seen[:, :2] / iod)
     vertices = vertices + camera_offset(move, seen[:, 2], camera)
     after = project(model.landmarks(vertices), camera)[:, :2]
     return replace(
