@@ -84,8 +84,8 @@ OUTPUT = click.option("--output", "-o", "output", default="synth-set", show_defa
 @with_options(*RUN_OPTIONS[:2], OUTPUT, *PLAN_OPTIONS, *SET_OPTIONS, LOOKUP_OPTION)
 @with_options(
     *options_named(
-        PICTURE_OPTIONS, "crop", "size", "landmarks", "face", "composite", "backend",
-        "without", "refine", "editor_weights", "nir",
+        PICTURE_OPTIONS, "crop", "size", "landmarks", "fit", "texture", "neutralise", "face",
+        "composite", "backend", "without", "refine", "editor_weights", "nir",
         "nir_order", "nir_weights", "model", "gallery", "allow_non_neutral",
     ),
     *RUN_OPTIONS[3:],

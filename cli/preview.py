@@ -35,7 +35,8 @@ SHEET_OPTIONS = (
 SHARED_OPTIONS = (
     *options_named(STYLE_OPTIONS, "style", "seed"),
     LOOKUP_OPTION,
-    *options_named(PICTURE_OPTIONS, "landmarks", "face", "composite", "model"),
+    *options_named(PICTURE_OPTIONS, "landmarks", "fit", "texture", "neutralise", "face"),
+    *options_named(PICTURE_OPTIONS, "composite", "model"),
     *options_named(PICTURE_OPTIONS, "allow_non_neutral"),
 )
 

@@ -34,9 +34,9 @@ from synth.versions import installed
 __all__ = ["Replay", "find_row", "replay", "settings_of"]
 
 #: Settings of `Generator` that ``run.toml`` holds under their own names.
-KEPT = ("model", "gallery", "landmarks", "face", "lookup", "composite", "backend", "crop", "size",
-        "seed", "nir", "nir_order", "nir_weights", "route", "refine",
-        "editor_weights", "without")  # fmt: skip
+KEPT = ("model", "gallery", "landmarks", "fit", "texture", "neutralise", "face", "lookup",
+        "composite", "backend", "crop", "size", "seed", "nir", "nir_order", "nir_weights", "route",
+        "refine", "editor_weights", "without")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ def settings_of(settings: Mapping[str, Any]) -> tuple[Generator, Making]:
     UsageError
         If something is missing.
     """
-    limits = Limits.any_expression() if settings.get("allow_non_neutral") else Limits()
+    limits = Limits.neutralised() if settings.get("neutralise") else Limits()
+    limits = Limits.any_expression() if settings.get("allow_non_neutral") else limits
     try:
         making = Making(
             parse_ranges(settings["nuisance"]),
