@@ -284,7 +284,7 @@ def gallery_arrays(
     if expressions:
         arrays |= {
             "expression_names": np.array(expressions),
-            "expression_va": np.asarray(expression_va, np.float64),
+            "expression_va": np.round(expression_va, 6),
             "expression_weights": split.weights[classes:].astype(np.float32),
             "expression_sd": np.tile(spread, (len(expressions), 1)).astype(np.float32),
         }

@@ -123,7 +123,7 @@ def split_frames(
     """
     known = np.flatnonzero(measured)
     shapes = seen(blendshapes, measured)
-    own = split.own[:, known].reshape(len(split.own), -1).astype(np.float64)
+    own = split.own[:, known].reshape(len(split.own), 3 * len(known)).astype(np.float64)
     carried = np.asarray(basis, np.float64)[:, known].reshape(len(basis), -1)
     # all that is asked for lies in the span of a few hundred faces: work in coordinates there
     frame, parts = np.linalg.qr(np.concatenate([shapes, own, carried]).T)
