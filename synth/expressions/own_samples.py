@@ -179,7 +179,7 @@ def _enough(after: Float, allowed: float) -> int:
     """Fewest components of `after` that leave no more than `allowed` of its squares."""
     values = np.maximum(np.linalg.eigvalsh(after.T @ after)[::-1], 0)
     rest = np.append(np.cumsum(values[::-1])[::-1], 0.0)
-    return int(min(MORE, np.argmax(rest <= allowed)))
+    return min(MORE, int(np.argmax(rest <= allowed)))
 
 
 def _enlarged(
