@@ -63,9 +63,8 @@ def canvas_layout(model: MorphableModel) -> tuple[Layout, NDArray[np.bool_]]:
     drawn = (ids >= 0) & shown[np.maximum(ids, 0)]
     rows, columns = np.indices(ids.shape)
     places = np.column_stack((columns.ravel(), rows.ravel())) - middle
-    drawn &= in_polygon(places * (1 / scale, -1 / scale), MARGIN * face_outline(marks)).reshape(
-        ids.shape
-    )
+    flat = np.asarray(places * (1 / scale, -1 / scale), np.float64)
+    drawn &= in_polygon(flat, MARGIN * face_outline(marks)).reshape(ids.shape)
     rest = rest[drawn].astype(np.float64)
     bary = np.column_stack((1 - rest.sum(1), rest))
     return Layout(COLOUR, EYES, ids[drawn].astype(np.int32), bary), drawn

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -174,7 +175,7 @@ def score_model(
 
 
 def face_difference(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[np.integer]
+    first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[Any]
 ) -> float:
     """Mean absolute difference of two pictures inside the face, in levels of 255.
 

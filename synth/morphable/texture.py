@@ -202,7 +202,7 @@ def save_texture(texture: TextureModel, path: str | PathLike[str]) -> None:
     """
     meta = {**texture.meta, "name": texture.name, "version": texture.version}
     write_npz(
-        path,
+        Path(path),
         {
             "format": np.array(_FORMAT),
             "feature": np.array(texture.feature),
