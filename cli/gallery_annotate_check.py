@@ -152,7 +152,7 @@ def annotate_check(
         raise UsageError(
             f"output: expected a folder without a report, got {output}; use --overwrite"
         )
-    check_writable(output)
+    check_writable(output, folder=True)
     settings = AnnotationSettings(
         fps=fps, rate=rate, tolerance=tolerance, first_frame=first_frame, scale=scale,
         min_correlation=min_correlation, drop_outliers=drop_outliers, align_lag=align_lag,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from pathlib import Path
 
@@ -122,13 +124,16 @@ def build(
     from synth.errors import UsageError
     from synth.morphable.model import load_model
 
+    for name, value in (("components", components), ("bound", bound)):
+        if not math.isfinite(value):
+            raise UsageError(f"{name}: expected a finite number, got {value}")
     settings = GallerySettings(
         classes, components, align, square, min_subjects, bound, seed, samples
     )
     if output.suffix.lower() != ".npz":
         raise UsageError(f"output: expected a file .npz, got {output}")
     for path in (output, *beside(output)):
-        if path.exists() and not overwrite:
+        if os.path.lexists(path) and not overwrite:
             raise UsageError(f"output: expected new files, got {path}; use --overwrite")
     check_writable(output)
     collection, ratings, native = read_inputs(meshes, labels, model, square)

@@ -76,7 +76,7 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--memory",
-    type=click.FloatRange(0.05, 1e6),
+    type=click.FloatRange(0.05),
     default=4.0,
     show_default=True,
     metavar="GB",
@@ -110,8 +110,8 @@ def build(
     from synth.morphable.statistics.pca import exact_memory
 
     check_output(output, overwrite)
-    if math.isnan(memory):
-        raise UsageError("memory: expected GB, got nan")
+    if not math.isfinite(memory):
+        raise UsageError(f"memory: expected gigabytes, got {memory}")
     chosen = BuildSettings(memory=int(memory * 2**30), **settings)
     found = open_collection(meshes)
     places = find_places(found, template, landmarks)

@@ -134,19 +134,26 @@ def check_contract(
     return sizes
 
 
-def check_writable(output: str | Path) -> None:
-    """Refuse an output, file or folder, that could not be written; leaves nothing behind.
+def check_writable(output: str | Path, folder: bool = False) -> None:
+    """Refuse an output that could not be written; leaves nothing behind.
 
     For the start of a command, so that nobody waits an hour for a result without a place.
+
+    Parameters
+    ----------
+    output : path-like
+    folder : bool
+        Whether it is a folder and not a file.
 
     Raises
     ------
     UsageError
-        If the folder that it or its missing folders would be made in is a file, or does not
-        let files be made.
+        If what it, or its missing folders, would be made in is a file or does not let files
+        be made.
     """
     path = Path(output).absolute()
-    here = path if path.is_dir() else next(p for p in path.parents if os.path.lexists(p))
+    places = (path, *path.parents) if folder or path.is_dir() else path.parents
+    here = next(p for p in places if os.path.lexists(p))
     reason = "a file in the way" if os.path.lexists(here) and not here.is_dir() else None
     if reason is None:
         try:

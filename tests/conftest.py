@@ -109,3 +109,19 @@ def generator():
     made = Generator(crop="face", size=128)
     made.preload()
     return made
+
+
+@pytest.fixture(scope="session")
+def layouts():
+    """Writers of small models in published layouts, by name; see ``model_files.py``."""
+    import importlib.util
+    import sys
+
+    if "model_files" not in sys.modules:
+        path = Path(__file__).with_name("model_files.py")
+        spec = importlib.util.spec_from_file_location("model_files", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["model_files"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["model_files"].WRITERS
