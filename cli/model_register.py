@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synth.building.register_jobs import Row
 
 FILE = click.Path(path_type=Path)
 
@@ -52,6 +58,20 @@ FILE = click.Path(path_type=Path)
     help="Start from the template's own model, where it has modes or blendshapes.",
 )
 @click.option(
+    "--together/--apart",
+    default=True,
+    show_default=True,
+    help="Start a subject's scans from the subject's neutral face, where there are neutral "
+    "scans; or register every scan for itself.",
+)
+@click.option(
+    "--neutral",
+    default="neutral",
+    show_default=True,
+    metavar="NAME",
+    help="Last part of the names of neutral sequences.",
+)
+@click.option(
     "--max-distance",
     type=float,
     default=1.5,
@@ -69,7 +89,8 @@ FILE = click.Path(path_type=Path)
 )
 def register(
     input: Path, output: Path, landmarks: Path | None, template: Path | None,
-    template_landmarks: Path | None, method: str, prior: bool, max_distance: float, workers: int,
+    template_landmarks: Path | None, method: str, prior: bool, together: bool, neutral: str,
+    max_distance: float, workers: int,
 ) -> None:  # fmt: skip
     """Bring scans of any triangulation onto one template.
 
@@ -98,10 +119,27 @@ def register(
     ):
         rows = register_all(
             model, jobs, output, settings, workers=workers, prior=prior,
-            advance=lambda _: bar.update(), stop=stop,
+            neutral=neutral if together else None, advance=lambda _: bar.update(),
+            stop=stop,
         )  # fmt: skip
+    if together:
+        click.echo(_started(rows, neutral))
     good = sum(not row.reason for row in rows)
     click.echo(f"{good} of {len(rows)} scans accepted; meshes in {output / 'meshes'}")
     if len(rows) < len(jobs):
         click.echo("interrupted: run the same command again to finish")
     click.echo(f"report in {output / 'report.md'}")
+
+
+def _started(rows: Sequence[Row], neutral: str) -> str:
+    """What the scans were started from."""
+    subjects = {row.subject for row in rows if row.subject}
+    if not subjects:
+        return (
+            f"no names like SUBJECT/{neutral}/FRAME with a usable scan: every scan was registered "
+            "for itself"
+        )
+    count = sum(bool(row.subject) for row in rows)
+    rest = len(rows) - count
+    line = f"{count} scans started from the neutral faces of {len(subjects)} subjects"
+    return line + (f", {rest} were registered for themselves" if rest else "")

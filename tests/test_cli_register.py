@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from synth.building import register_work
 from synth.building.scans import ScanSettings, raw_scan
 from synth.cli import cli
 from synth.meshes.mesh import Mesh, read_mesh, write_mesh
@@ -84,7 +86,7 @@ def test_what_is_done_is_not_done_again(raw, registered, monkeypatch):
     def never(*_):
         raise AssertionError("registered again")
 
-    monkeypatch.setattr("synth.building.register._register", never)
+    monkeypatch.setattr("synth.building.register_work._register", never)
     assert run("--input", raw, "-o", output).exit_code == 0
     assert files(output) == before
 
@@ -132,3 +134,74 @@ def test_mistakes_leave_nothing(raw, tmp_path, arguments):
     assert result.exit_code != 0 and result.output.count("\n") <= 4
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """One subject with two neutral scans, one of them useless, and one without."""
+    folder, rig = tmp_path_factory.mktemp("people"), embedded_model()
+    rng = np.random.default_rng(5)
+    face = rig.shape(rng.normal(0, 1, 20))
+    smile = face + rig.offsets(rig.weights({"mouthSmile": 0.8}))
+    for name, v in {"A/neutral/1": face, "A/smile/1": smile, "B/smile/1": smile}.items():
+        mesh, points = raw_scan(v, rig.faces, rig.landmarks(v), rng, ScanSettings(spacing=4.0))
+        (folder / name).parent.mkdir(parents=True)
+        write_mesh(folder / f"{name}.ply", mesh)
+        write_points(folder / f"{name}.txt", points)
+    (folder / "A/neutral/2.ply").write_bytes(b"ply\nformat ascii")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(people, tmp_path_factory):
+    output = tmp_path_factory.mktemp("together") / "out"
+    result = run("--input", people, "-o", output)
+    assert result.exit_code == 0, result.output
+    return output, result.output
+
+
+def test_a_subject_starts_from_the_neutral_face(people, together):
+    output, text = together
+    assert "3 scans started from the neutral faces of 1 subjects, 1 were registered" in text
+    rows = table(output)
+    assert {name: (row["reason"], row["subject"]) for name, row in rows.items()} == {
+        "A/neutral/1": ("", "A"), "A/neutral/2": ("MESH", "A"), "A/smile/1": ("", "A"),
+        "B/smile/1": ("", ""),
+    }  # fmt: skip
+    assert "`B`" in (output / "report.md").read_text()
+    assert [path.name for path in (output / "neutrals").iterdir()] == ["A.npz"]
+
+
+def test_names_without_a_neutral_sequence_are_registered_apart(registered):
+    output, text = registered
+    assert "registered for itself" in text and not (output / "neutrals").exists()
+    assert {row["subject"] for row in table(output).values()} == {""}
+
+
+def test_another_neutral_scan_does_its_subject_again(people, together, tmp_path, monkeypatch):
+    shutil.copytree(people, tmp_path / "in")
+    shutil.copytree(together[0], tmp_path / "out")
+    again, real = [], register_work._register
+
+    def watched(work, job, subject):
+        again.append(job.name)
+        return real(work, job, subject)
+
+    monkeypatch.setattr(register_work, "_register", watched)
+    assert run("--input", tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
+    assert again == []
+    (tmp_path / "in/A/neutral/2.ply").write_bytes(b"ply")
+    assert run("--input", tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
+    assert again == ["A/neutral/1", "A/neutral/2", "A/smile/1"]
+    assert files(tmp_path / "out/meshes") == files(together[0] / "meshes")
+
+
+def test_apart_and_together_need_folders_of_their_own(people, together):
+    result = run("--input", people, "-o", together[0], "--apart")
+    assert result.exit_code == 2 and "another" in result.output
+
+
+@pytest.mark.slow
+def test_workers_change_no_byte_of_subjects(people, together, tmp_path):
+    assert run("--input", people, "-o", tmp_path / "out", "--workers", 2).exit_code == 0
+    assert files(tmp_path / "out") == files(together[0])

@@ -4,13 +4,15 @@
 ``meshes/``           registered meshes, binary .ply on the template's triangles, with the
                       names of the scans
 ``rejected/``         results that were not accepted, for a look
+``neutrals/``         neutral faces of subjects whose scans are registered together
 ``template.npz``      the template as a model without modes: triangles and landmarks
 ``report.csv``        one row a scan: reason, figures, message
 ``report.md``         counts, reasons, and the worst
 ``done.jsonl``        what a later run need not do again
 ====================  ======================================================================
 
-Every scan is a job of its own, so that neither order nor number of workers changes a byte.
+First come the neutral faces of subjects, from their neutral scans alone; then every scan is a
+job of its own, so that neither order nor number of workers changes a byte.
 """
 
 from __future__ import annotations
@@ -18,10 +20,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,31 +39,29 @@ from synth.building.register_jobs import (
     stamp,
 )
 from synth.building.register_report import write_report
-from synth.errors import MeshError, SynthError
+from synth.building.register_subjects import (
+    neutral_jobs,
+    neutral_stamp,
+    read_subject,
+    subject_of,
+    write_subject,
+)
+from synth.building.register_work import FaceTask, ScanTask, Work, mesh_path, results
 from synth.image_files import write_atomic
-from synth.meshes.mesh import Mesh, read_mesh, write_mesh
-from synth.meshes.points import read_points
+from synth.meshes.mesh import read_mesh
 from synth.morphable.model import MorphableModel
 from synth.morphable.native import save_model
-from synth.morphable.registration import RegisterSettings, RegistrationError, register
+from synth.morphable.registration import RegisterSettings
 from synth.morphable.registration.frame import fit_similarity
 from synth.morphable.registration.outliers import THRESHOLD, outlier_scores
 from synth.morphable.registration.source import bare, model_template
+from synth.morphable.registration.subject import Subject
 from synth.morphable.registration.template import Template
 
 __all__ = ["Job", "Row", "plan_jobs", "register_all"]
 
 #: Vertices that a shape is judged by among the others.
 JUDGED = 150
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What every job needs."""
-
-    template: Template
-    settings: RegisterSettings
-    output: Path
 
 
 def register_all(
@@ -74,6 +72,7 @@ def register_all(
     *,
     workers: int = 1,
     prior: bool = True,
+    neutral: str | None = "neutral",
     advance: Callable[[Row], object] = lambda row: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Row]:
@@ -91,6 +90,9 @@ def register_all(
         Processes.
     prior : bool
         Whether the model's modes and blendshapes say how faces differ and move.
+    neutral : str, optional
+        Last part of the names of neutral sequences: scans of a subject who has one start from
+        the subject's neutral face. None: every scan is registered for itself.
     advance : callable
         Called with each row, in order.
     stop : callable
@@ -108,14 +110,17 @@ def register_all(
     """
     settings = settings or RegisterSettings()
     template = model_template(model, prior)
-    key = run_key(model, settings, prior)
+    # Sorted, for of many scans only some make the face.
+    neutrals = neutral_jobs(sorted(jobs, key=lambda job: job.name), neutral) if neutral else {}
+    key = run_key(model, settings, prior, neutral)
     done = begun(output, key)
     check_writable(output, folder=True)
     output.mkdir(parents=True, exist_ok=True)
     save_model(bare(model), output / "template.npz")
-    stamps = {job.name: stamp(job) for job in jobs}
+    faces = {subject: neutral_stamp(inner) for subject, inner in neutrals.items()}
+    stamps = {job.name: [*stamp(job), *_of(faces, job)] for job in jobs}
     todo = [job for job in jobs if not _is_done(job, done, stamps, output)]
-    made = _results(Work(template, settings, output), todo, workers)
+    made = _results(Work(template, settings, output), todo, neutrals, faces, workers)
     waiting = {job.name for job in todo}
     rows: list[Row] = []
     log_path, first = output / "done.jsonl", json.dumps({"key": key}) + "\n"
@@ -142,89 +147,47 @@ def register_all(
     return rows
 
 
+def _of(faces: dict[str, int], job: Job) -> list[int]:
+    """The stamp of the neutral face that a job starts from, if any."""
+    subject = subject_of(job.name)
+    return [faces[subject]] if subject in faces else []
+
+
 def _is_done(job: Job, done: dict[str, Any], stamps: dict[str, list[int]], output: Path) -> bool:
     if job.name not in done or done[job.name][0] != stamps[job.name]:
         return False
     return done[job.name][1].reason in NO_RESULT or _result(output, job.name) is not None
 
 
-def _path(output: Path, name: str, accepted: bool) -> Path:
-    return output / ("meshes" if accepted else "rejected") / f"{name}.ply"
-
-
 def _result(output: Path, name: str) -> Path | None:
     """The registered mesh of a name, wherever it is."""
-    both = (_path(output, name, accepted) for accepted in (True, False))
+    both = (mesh_path(output, name, accepted) for accepted in (True, False))
     return next((path for path in both if path.is_file()), None)
 
 
-def _results(work: Work, jobs: list[Job], workers: int) -> Generator[Row, None, None]:
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        from synth.threads import one_thread
-
-        with one_thread():
-            for job in jobs:
-                yield _register(work, job)
-        return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (work,))
-    try:
-        yield from pool.map(_in_worker, jobs, chunksize=4)
-    except BrokenProcessPool:
-        raise SynthError(
-            "workers: expected them to live, got one that died, perhaps for want of memory; "
-            "run the same command again, with fewer --workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_worker: Work | None = None
-
-
-def _start(work: Work) -> None:
-    import signal
-
-    from synth.threads import one_thread_for_good
-
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
-    one_thread_for_good()
-    _worker = work
-
-
-def _in_worker(job: Job) -> Row:
-    assert _worker is not None
-    return _register(_worker, job)
-
-
-def _register(work: Work, job: Job) -> Row:
-    """One scan; its mesh is written, whatever goes wrong becomes a row."""
-    try:
-        mesh = read_mesh(job.mesh)
-    except MeshError as error:
-        return Row(job.name, "MESH", message=str(error))
-    if job.landmarks is None:
-        return Row(job.name, "NO_LANDMARKS", message=f"{job.name}: expected landmarks, got none")
-    try:
-        points = read_points(job.landmarks)
-    except MeshError as error:
-        return Row(job.name, "NO_LANDMARKS", message=str(error))
-    try:
-        made = register(work.template, None, mesh, points, work.settings)
-    except RegistrationError as error:
-        return Row(job.name, error.reason, message=f"{job.name}: {error}")
-    except Exception as error:
-        message = f"{job.name}: {type(error).__name__}: {error}"
-        return Row(job.name, "INTERNAL", message=message)
-    path = _path(work.output, job.name, made.accepted)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _path(work.output, job.name, not made.accepted).unlink(missing_ok=True)
-    write_mesh(path, Mesh(made.vertices, work.template.mesh.faces))
-    names = ("distance", "distance_95", "landmark_error", "coverage", "flipped", "stretched")
-    figures = {name: round(getattr(made, name), 5) for name in (*names, "unit", "scale")}
-    figures = {name: value if np.isfinite(value) else None for name, value in figures.items()}
-    return Row(job.name, made.reason, message=made.message, **figures)
+def _results(
+    work: Work,
+    jobs: list[Job],
+    neutrals: dict[str, tuple[Job, ...]],
+    stamps: dict[str, int],
+    workers: int,
+) -> Generator[Row, None, None]:
+    """Rows of jobs, in order; before them the neutral faces that are not there yet."""
+    subjects = sorted({subject_of(job.name) for job in jobs} & neutrals.keys())
+    paths = {subject: work.output / "neutrals" / f"{subject}.npz" for subject in subjects}
+    faces: dict[str, Subject | None] = {}
+    for subject in subjects:
+        there, face = read_subject(paths[subject], stamps[subject])
+        if there:
+            faces[subject] = face
+    missing = [subject for subject in subjects if subject not in faces]
+    with closing(results(work, [FaceTask(neutrals[s]) for s in missing], workers)) as made:
+        for subject, face in zip(missing, made, strict=True):
+            write_subject(paths[subject], face, stamps[subject])
+            faces[subject] = face
+    tasks = [ScanTask(job, faces.get(subject_of(job.name))) for job in jobs]
+    with closing(results(work, tasks, workers)) as made:
+        yield from made
 
 
 def _judged(rows: list[Row], template: Template, output: Path) -> list[Row]:
@@ -251,7 +214,7 @@ def _judged(rows: list[Row], template: Template, output: Path) -> list[Row]:
             if bad
             else "",
         )
-        now, wanted = _result(output, name), _path(output, name, not bad)
+        now, wanted = _result(output, name), mesh_path(output, name, not bad)
         if now is not None and now != wanted:
             wanted.parent.mkdir(parents=True, exist_ok=True)
             os.replace(now, wanted)

@@ -43,10 +43,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a scan; a row of ``report.csv``. See `Registration` for the figures."""
+    """What came of a scan; a row of ``report.csv``. See `Registration` for the figures.
+
+    Attributes
+    ----------
+    subject : str
+        Whose neutral face it was started from; empty if it was registered for itself.
+    """
 
     file_name: str
     reason: str = ""
+    subject: str = ""
     distance: float | None = None
     distance_95: float | None = None
     landmark_error: float | None = None
@@ -93,9 +100,12 @@ def plan_jobs(meshes: Path, landmarks: Path | None) -> list[Job]:
     return sorted(jobs, key=lambda job: job.name)
 
 
-def run_key(model: MorphableModel, settings: RegisterSettings, prior: bool) -> str:
-    """What decides the results besides the scans."""
-    digest = hashlib.sha256(json.dumps([VERSION, asdict(settings), prior]).encode())
+def run_key(
+    model: MorphableModel, settings: RegisterSettings, prior: bool, neutral: str | None = None
+) -> str:
+    """What decides the results besides the scans; `neutral` of scans registered together."""
+    how = [VERSION, asdict(settings), prior, *([] if neutral is None else [neutral.lower()])]
+    digest = hashlib.sha256(json.dumps(how).encode())
     for array in (model.mean, model.faces, model.landmark_bary, model.modes, model.blendshapes):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -39,6 +39,8 @@ def write_report(rows: list[Row], output: Path) -> None:
 def _page(rows: list[Row]) -> str:
     good = [row for row in rows if not row.reason]
     lines = ["# Registration", "", f"{len(good)} of {len(rows)} scans accepted.", ""]
+    if any(row.subject for row in rows):
+        lines += _together(rows)
     counts = Counter(row.reason for row in rows if row.reason)
     if counts:
         lines += ["| reason | scans | meaning |", "|---|---:|---|"]
@@ -58,3 +60,16 @@ def _page(rows: list[Row]) -> str:
         lines += ["", f"Not accepted (the first {min(len(refused), 100)}):", ""]
         lines += [f"- `{row.file_name}`: {row.reason}, {row.message}" for row in refused[:100]]
     return "\n".join(lines) + "\n"
+
+
+def _together(rows: list[Row]) -> list[str]:
+    """Which scans started from a subject's neutral face, and who has none."""
+    subjects = {row.subject for row in rows if row.subject}
+    count = sum(bool(row.subject) for row in rows)
+    lines = [f"{count} started from the neutral faces of {len(subjects)} subjects."]
+    alone = sorted({row.file_name.partition("/")[0] for row in rows if not row.subject})
+    if alone:
+        some = ", ".join(f"`{name}`" for name in alone[:WORST])
+        more = f" and {len(alone) - WORST} more" if len(alone) > WORST else ""
+        lines += ["", f"Without a usable neutral scan, each registered for itself: {some}{more}."]
+    return [*lines, ""]
