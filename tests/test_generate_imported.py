@@ -92,5 +92,5 @@ def test_sequences_and_previews_with_an_imported_model(layouts, photo, tmp_path)
     steps = [np.abs(pixels(f) - pixels(frames[0])).mean() for f in frames]
     assert steps[-1] > steps[1] > 0
     sheet = tmp_path / "sheet.png"
-    run("preview", "-i", photo, "-o", sheet, "--grid", 3, "--face-size", 48, *own)
+    run("preview", "-i", photo / "sample_1.jpg", "-o", sheet, "--grid", 3, "--face-size", 48, *own)
     assert pixels(sheet).std() > 20
