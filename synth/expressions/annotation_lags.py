@@ -89,16 +89,23 @@ def _even(ratings: Ratings, step: float) -> tuple[tuple[str, ...], Float]:
 
 def _shifted_sums(a: Float, b: Float, shifts: NDArray[np.int64]) -> Float:
     """(S, 6) n, sums of a, b, aa, bb, ab, with a taken `shift` steps later than b."""
+    first, second = _powers(a), _powers(b)
     rows = np.zeros((len(shifts), 6))
-    for i, shift in enumerate(shifts):
-        if abs(int(shift)) >= len(a):
+    for i, shift in enumerate(shifts.tolist()):
+        if abs(shift) >= len(a):
             continue
-        x = a[shift:] if shift >= 0 else a[:shift]
-        y = b[: len(b) - shift] if shift >= 0 else b[-shift:]
-        both = np.isfinite(x) & np.isfinite(y)
-        x, y = x[both], y[both]
-        rows[i] = len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y
+        start, end = max(shift, 0), len(a) + min(shift, 0)
+        # All sums at once: row of a's powers, column of b's.
+        sums = first[:, start:end] @ second[:, start - shift : end - shift].T
+        rows[i] = sums[0, 0], sums[1, 0], sums[0, 1], sums[2, 0], sums[0, 2], sums[1, 1]
     return rows
+
+
+def _powers(values: Float) -> Float:
+    """(3, T) powers 0, 1 and 2 of what is known, 0 of what is not."""
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    return np.stack([known.astype(np.float64), filled, filled**2])
 
 
 def _correlations(sums: Float) -> Float:

@@ -160,7 +160,8 @@ def _lines(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
         raise UsageError(f"{name}: expected a readable UTF-8 table, got {error}") from None
     reader = csv.reader(text.splitlines())
     for row in reader:
-        if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#"):
+        first = row[0].lstrip() if row else ""
+        if (first or any(cell.strip() for cell in row)) and not first.startswith("#"):
             yield reader.line_num, row
 
 
