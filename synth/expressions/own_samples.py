@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.expressions.antagonists import exclusive
+from synth.expressions.arkit import NAMES
 from synth.expressions.own_gallery import Split, faded, least_weights, seen
 
 __all__ = ["FrameSplit", "even_frames", "sample_arrays", "split_frames"]
@@ -40,7 +41,7 @@ class FrameSplit:
     split : Split
         Of the mean faces, with the blendshapes that the frames need beside.
     weights : (n, 52 + P) float64
-        ARKit's in steps of 1/255, 0 to 1; the own ones signed.
+        ARKit's in steps of 1/255, 0 to 1; the own ones signed, -1 to 1 with a `bound`.
     added : int
         Blendshapes that mean faces alone would not have.
     arkit_kept, kept : float
@@ -143,10 +144,13 @@ def split_frames(
     after = after - scores @ more
     if number:
         split = _enlarged(split, means, more @ frame.T, size, triangles, measured, shapes, own)
+    weights = np.concatenate([arkit, weights, scores / size], axis=1)
+    if bound:
+        split, weights = _rescaled(split, weights)
     energy = max(float((faces**2).sum()), 1e-30)
     return FrameSplit(
         split=split,
-        weights=np.concatenate([arkit, weights, scores / size], axis=1),
+        weights=weights,
         added=number,
         arkit_kept=1 - float((left**2).sum()) / energy,
         kept=1 - float((after**2).sum()) / energy,
@@ -180,6 +184,14 @@ def _enough(after: Float, allowed: float) -> int:
     values = np.maximum(np.linalg.eigvalsh(after.T @ after)[::-1], 0)
     rest = np.append(np.cumsum(values[::-1])[::-1], 0.0)
     return min(MORE, int(np.argmax(rest <= allowed)))
+
+
+def _rescaled(split: Split, weights: Float) -> tuple[Split, Float]:
+    """Own blendshapes so large that no weight of frames exceeds 1: they are stored as float16."""
+    factor = np.maximum(np.abs(weights).max(0, initial=0), 1.0)
+    factor[: len(NAMES)] = 1.0
+    own = (split.own * factor[len(NAMES) :, None, None]).astype(np.float32)
+    return replace(split, weights=split.weights / factor, own=own), weights / factor
 
 
 def _enlarged(
@@ -239,9 +251,9 @@ def sample_arrays(
         "sample_style": subject.astype(np.int32),
         "sample_limit": np.maximum(largest, limit).astype(np.float32),
     }
-    own = weights.shape[1] > 52
+    own = weights.shape[1] > len(NAMES)
     if own:
-        arrays["sample_own"] = weights[:, 52:].astype(np.float16)
+        arrays["sample_own"] = weights[:, len(NAMES) :].astype(np.float16)
     if len(expressions):
         count = np.array([len(rows) for rows in expressions])
         padded = np.zeros((len(count), count.max(), weights.shape[1]))
@@ -250,9 +262,9 @@ def sample_arrays(
         arrays["expression_samples"] = _bytes(padded)
         arrays["expression_count"] = count.astype(np.int32)
         if own:
-            arrays["expression_own"] = padded[..., 52:].astype(np.float16)
+            arrays["expression_own"] = padded[..., len(NAMES) :].astype(np.float16)
     return arrays
 
 
 def _bytes(weights: Float) -> NDArray[np.uint8]:
-    return np.round(np.clip(weights[..., :52], 0, 1) * 255).astype(np.uint8)
+    return np.round(np.clip(weights[..., : len(NAMES)], 0, 1) * 255).astype(np.uint8)
