@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from synth import assets
 from synth.cli import cli
+from synth.errors import AssetError
 from synth.meshes.mesh import Mesh, write_mesh
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.native import native_model, save_model
@@ -129,6 +131,36 @@ def test_report(built):
     assert len(meshes) == 30 and meshes[0]["subject"] == "person 0"
     assert Image.open(folder / "curves.png").size[0] > 900
     assert "15 subjects" in (folder / "report.md").read_text()
+
+
+def test_the_carrier_comes_with_the_model_of_a_face(model, tmp_path):
+    from synth.morphable.carrier import dressed, with_carrier
+    from synth.morphable.known_natives import skin_model
+
+    skin = skin_model(model)
+    save_model(skin, tmp_path / "template.npz")
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "faces.npy", [skin.shape(rng.normal(0, 1, 9)) for _ in range(5)])
+    np.save(tmp_path / "faces.faces.npy", skin.faces)
+    result = call("--meshes", tmp_path / "faces.npy", "-o", tmp_path / "mine.npz")
+    assert result.exit_code == 0 and "cannot be drawn" not in result.output, result.output
+    kept = load_model(tmp_path / "mine.npz")
+    fresh = with_carrier(replace(kept, carrier=None), model).carrier
+    drawn = dressed(kept, model, kept.carrier)
+    assert np.abs(drawn.mean - dressed(kept, model, fresh).mean).max() < 1e-3
+
+
+def test_a_model_that_cannot_be_drawn_says_so(registered, tmp_path, monkeypatch):
+    def none(*_):
+        raise AssetError("model: expected a face, got a sheet")
+
+    monkeypatch.setattr("synth.building.model.with_carrier", none)
+    output = tmp_path / "mine.npz"
+    result = call("--meshes", registered / "meshes", "-o", output)
+    assert result.exit_code == 0, result.output
+    said = [line for line in result.output.splitlines() if "cannot be drawn" in line]
+    assert len(said) == 1 and "got a sheet" in said[0]
+    assert load_model(output).carrier is None
 
 
 def test_nothing_else_is_left(built):
