@@ -1,6 +1,6 @@
 """Accuracy and time of `synth model register` on scans of known faces, and of trimesh's NICP.
 
-    python benchmarks/register.py [--faces 12] [--trimesh 2] [--seed 0]
+    python benchmarks/register.py [--faces 12] [--trimesh 2] [--subjects 4] [--seed 0]
 
 Faces of the embedded model with random identity and an expression of the gallery become raw
 scans (`synth.building.scans`). "Other" ones are deformed further, by smooth random
@@ -8,6 +8,10 @@ displacements that the model does not know, 2 mm in root mean square. Errors are
 that the scan shows: distance to the true place of the same point, and to the true surface.
 Seconds are of one core. trimesh gets the template in the scan's place and size; its search of
 nearest points on triangles needs rtree, so it is given the scan's vertices.
+
+A second table compares scans of subjects registered each for itself and together: two neutral
+scans and six expressions of each. "Other" subjects differ as above, and their expressions by
+smooth random motions of 0.6 mm besides. Its first figures are errors of offsets from neutral.
 """
 
 from __future__ import annotations
@@ -22,20 +26,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth import assets
-from synth.building.scans import raw_scan
+from synth.building.scans import ScanSettings, raw_scan
 from synth.expressions.storage import load_gallery
 from synth.meshes.mesh import Mesh
 from synth.meshes.nearest import Surface
 from synth.morphable.landmark_map import embedded_model
+from synth.morphable.model import MorphableModel
 from synth.morphable.registration import RegisterSettings, register
 from synth.morphable.registration.frame import fit_similarity
 from synth.morphable.registration.source import model_template, skin_model
+from synth.morphable.registration.subject import neutral_face, rigid
 from synth.morphable.registration.template import Template
 
 Float = NDArray[np.float64]
 
 #: A true vertex nearer to the scan than this is shown by it, mm.
 SHOWN = 1.0
+#: Scans of a subject, and what of their motion no model knows, mm in root mean square.
+NEUTRAL, SHOWING, MOTION = 2, 6, 0.6
 
 
 class Faces:
@@ -57,6 +65,23 @@ class Faces:
             v = v + random_field(v, rng)
         scan, points = raw_scan(v, self.rig.faces, self.rig.landmarks(v), rng)
         return v[self.used], scan, points
+
+    def subject(self, seed: int, other: bool) -> list[tuple[Float, Mesh, Float]]:
+        """`make` of all scans of a subject, `NEUTRAL` neutral ones first."""
+        rng = np.random.default_rng([seed, 9])
+        face = self.rig.shape(rng.normal(0, 1, 30))
+        face = face + other * random_field(face, rng)
+        made = []
+        for number in range(NEUTRAL + SHOWING):
+            v = face
+            if number >= NEUTRAL:
+                weights = self.gallery.class_weights[rng.integers(len(self.gallery.class_va))]
+                v = v + self.rig.offsets(weights[self.order])
+                v = v + other * MOTION * random_field(v, rng) / 2
+            settings = ScanSettings(spacing=3.0)
+            scan, points = raw_scan(v, self.rig.faces, self.rig.landmarks(v), rng, settings)
+            made.append((v[self.used], scan, points))
+        return made
 
 
 def random_field(v: Float, rng: np.random.Generator) -> Float:
@@ -107,14 +132,95 @@ def row(name: str, found: list[list[Float]], sizes: list[float], seconds: float)
     )
 
 
+def offsets(faces: list[Float], weights: Float) -> Float:
+    """(n, V, 3) offsets of a subject's faces from the neutral ones, without head motion."""
+    neutral = [rigid(face, faces[0], weights)(face) for face in faces[:NEUTRAL]]
+    middle = np.mean(neutral, 0)
+    return np.stack([rigid(face, middle, weights)(face) - middle for face in faces[NEUTRAL:]])
+
+
+def subjects(faces: Faces, model: MorphableModel, count: int, seed: int) -> None:
+    """Print the table of subjects."""
+    heads = (
+        "subjects, prior, registered", "offset, mean mm", "95 %", "all vertices", "their size",
+        "under 2 %", "surface, mean mm", "everywhere, 95 %", "s",
+    )  # fmt: skip
+    print(f"\n| {' | '.join(heads)} |\n|---{'|---:' * 8}|")
+    for other in (False, True):
+        people = [faces.subject(seed + k, other) for k in range(count)]
+        for prior in (True, False):
+            template = model_template(model, prior)
+            for together in (False, True):
+                start = time.process_time()
+                found = [known_subject(template, scans, together) for scans in people]
+                seconds = (time.process_time() - start) / sum(map(len, people))
+                name = (
+                    f"{'other' if other else 'model'}, "
+                    f"{'with' if prior else 'without'}, {'together' if together else 'apart'}"
+                )
+                print_subjects(name, template, people, found, seconds)
+
+
+def known_subject(
+    template: Template, scans: list[tuple[Float, Mesh, Float]], together: bool
+) -> list[Float]:
+    """Registered vertices of a subject's scans."""
+    if not together:
+        return [register(template, None, scan, points).vertices for _, scan, points in scans]
+    neutral = [register(template, None, scan, points) for _, scan, points in scans[:NEUTRAL]]
+    who = neutral_face(template, neutral)
+    return [register(template, None, s, p, subject=who).vertices for _, s, p in scans]
+
+
+def print_subjects(
+    name: str,
+    template: Template,
+    people: list[list[tuple[Float, Mesh, Float]]],
+    found: list[list[Float]],
+    seconds: float,
+) -> None:
+    """One line of the table of subjects."""
+    moved, everywhere, sizes, points, surface, place = [], [], [], [], [], []
+    for scans, made in zip(people, found, strict=True):
+        true = offsets([truth for truth, *_ in scans], template.area)
+        off = np.linalg.norm(offsets(made, template.area) - true, axis=2)
+        everywhere.append(off.ravel())
+        sizes.append(np.linalg.norm(true, axis=2).ravel())
+        for number, ((truth, scan, _), mine) in enumerate(zip(scans, made, strict=True)):
+            unit = np.linalg.norm(np.diff((template.marks @ truth)[[36, 45]], axis=0))
+            shown = Surface(scan.vertices, scan.faces).nearest(truth).distance < SHOWN
+            apart = np.linalg.norm(mine - truth, axis=1) / unit
+            points.append(apart[shown])
+            place.append(apart)
+            surface.append(Surface(truth, template.mesh.faces).nearest(mine[shown]).distance)
+            if number >= NEUTRAL:
+                moved.append(off[number - NEUTRAL][shown])
+    m, e, z, p, s, a = map(np.concatenate, (moved, everywhere, sizes, points, surface, place))
+    print(
+        f"| {name} | {m.mean():.2f} | {np.percentile(m, 95):.2f} | {e.mean():.2f} "
+        f"| {z.mean():.2f} | {100 * (p < 0.02).mean():.1f} % | {s.mean():.3f} "
+        f"| {100 * np.percentile(a, 95):.2f} % | {seconds:.2f} |",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=12)
     parser.add_argument("--trimesh", type=int, default=2, help="faces that it gets; it is slow")
+    parser.add_argument("--subjects", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     faces, model = Faces(), skin_model(embedded_model())
+    if args.faces:
+        alone(faces, model, args)
+    if args.subjects:
+        subjects(faces, model, args.subjects, args.seed)
+
+
+def alone(faces: Faces, model: MorphableModel, args: argparse.Namespace) -> None:
+    """Print the table of single faces."""
     plain, known = model_template(model, prior=False), model_template(model)
     print("| method | point, median mm | 95 % | of inter-ocular | under 2 % | surface, mean mm "
           "| 95 % | s |\n|---|---:|---:|---:|---:|---:|---:|---:|")  # fmt: skip

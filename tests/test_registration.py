@@ -13,6 +13,7 @@ from synth.meshes.nearest import Surface
 from synth.morphable.landmark_map import embedded_model
 from synth.morphable.registration import (
     RegisterSettings,
+    Registration,
     RegistrationError,
     prepare_template,
     register,
@@ -20,8 +21,11 @@ from synth.morphable.registration import (
 from synth.morphable.registration.cholesky import BlockCholesky
 from synth.morphable.registration.cylindrical import fit_cylinder
 from synth.morphable.registration.frame import fit_similarity, scan_unit
+from synth.morphable.registration.motion import bounded, posed
 from synth.morphable.registration.outliers import THRESHOLD, outlier_scores
+from synth.morphable.registration.scan import prepare_scan
 from synth.morphable.registration.source import bare, model_template, read_template, skin_model
+from synth.morphable.registration.subject import neutral_face, rigid
 
 LIMIT = 0.02  # of the inter-ocular distance
 
@@ -246,3 +250,95 @@ def test_templates_are_checked(plain):
         prepare_template(loose, np.arange(68))
     with pytest.raises(MeshError, match="modes"):
         prepare_template(mesh, np.arange(68), np.zeros((2, 3, 3)))
+
+
+@pytest.fixture(scope="module")
+def person():
+    """Two neutral faces and an expression of one person: truth, scan and landmarks of each."""
+    rig, rng = embedded_model(), np.random.default_rng(11)
+    face, made = rig.shape(rng.normal(0, 1, 20)), []
+    used = np.unique(rig.faces[rig.parts <= 1])
+    for weights in ({}, {}, {"jawOpen": 0.4, "mouthSmile": 0.6, "browInnerUp": 0.5}):
+        v = face + rig.offsets(rig.weights(weights))
+        made.append((v[used], *raw_scan(v, rig.faces, rig.landmarks(v), rng, COARSE)))
+    return made
+
+
+COARSE = ScanSettings(spacing=4.0)
+
+
+@pytest.mark.parametrize(("template", "gain"), [("known", 0.6), ("plain", 0.95)])
+def test_offsets_from_neutral_gain_by_knowing_the_subject(request, person, template, gain):
+    template = request.getfixturevalue(template)
+    apart = [register(template, None, scan, points) for _, scan, points in person]
+    who = neutral_face(template, apart[:2])
+    _, scan, points = person[2]
+    together = register(template, None, scan, points, subject=who)
+    assert together.accepted and abs(who.scale - apart[0].scale) < 0.05
+
+    def off(neutral, moved):
+        face = rigid(moved, neutral, template.area)(moved)
+        return face - neutral
+
+    true = off(person[0][0], person[2][0])
+    neutral = who.face * who.scale
+    errors = [
+        np.linalg.norm(off(neutral, vertices) @ turn.T - true, axis=1).mean()
+        for vertices in (together.vertices, apart[2].vertices)
+        for turn in [rigid(neutral, person[0][0]).rotation]
+    ]
+    assert errors[0] < gain * errors[1]
+
+
+def test_a_pose_of_the_subject_is_found_again(known):
+    rig = embedded_model()
+    pose = np.zeros(len(known.moves))
+    pose[[rig.blendshape_names.index(name) for name in ("jawOpen", "mouthPucker")]] = 0.5, 0.4
+    c, s = np.cos(0.1), np.sin(0.1)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+    true = (known.mesh.vertices + np.tensordot(pose, known.moves, 1)) @ turn.T + [3, -2, 1]
+    scan = prepare_scan(Mesh(true, known.mesh.faces), known.marks @ true)
+    assert np.linalg.norm(posed(known, scan) - true, axis=1).mean() < 0.25
+
+
+def test_bounds_hold_and_solve():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(40, 12))
+    left, right = a.T @ a, rng.normal(0, 30, 12)
+    low, high = np.full(6, -0.2), np.full(6, 0.3)
+    x = bounded(left, right, low, high)
+    assert (x[6:] >= low - 1e-9).all() and (x[6:] <= high + 1e-9).all()
+    gradient = left @ x - right
+    assert np.allclose(gradient[:6], 0, atol=1e-6)
+    assert (gradient[6:][x[6:] > low + 1e-6] < 1e-6).all()
+    assert (gradient[6:][x[6:] < high - 1e-6] > -1e-6).all()
+
+
+def test_a_neutral_face_is_the_mean_of_what_is_shown(plain):
+    base = plain.mesh.vertices
+    raised = np.array([0, 0, 2.0]) * (base[:, :1] > 50)
+
+    def result(vertices, seen, scale=1.0, reason=""):
+        return Registration(
+            vertices, seen, 1.0, scale, 0.1, 0.2, 1.0, 1.0, 0.0, 0.0, "nicp", reason
+        )  # fmt: skip
+
+    c, s = np.cos(0.3), np.sin(0.3)
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    seen = np.ones(len(base), bool)
+    same = [result(base @ turn.T + k, seen) for k in range(3)]
+    wrong = result(base + rigged(base), seen)
+    refused = result(base * 5, seen, 5.0, "DISTANCE")
+    who = neutral_face(plain, [*same, wrong, refused])
+    assert who.scale == 1 and np.abs(who.face - base).max() < 0.05
+    # Each side from the scan that shows it, placed by what both show.
+    both = [result(base, base[:, 0] < 40), result(base + raised, base[:, 0] > -40)]
+    mean = neutral_face(plain, both).face
+    mean = rigid(mean, base, 1.0 * (np.abs(base[:, 0]) < 40))(mean)
+    assert (mean - base)[base[:, 0] > 60, 2].mean() > 1.5
+    assert neutral_face(plain, [refused]) is None
+
+
+def rigged(points):
+    """A displacement that no motion explains."""
+    return 12 * np.sin(points[:, [1, 2, 0]] / 25)

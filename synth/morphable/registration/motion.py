@@ -14,7 +14,7 @@ from synth.morphable.registration.prior import LANDMARK_SD, PATCH, SURFACE_SD
 from synth.morphable.registration.scan import Scan, counterparts
 from synth.morphable.registration.template import Template
 
-__all__ = ["posed"]
+__all__ = ["bounded", "posed"]
 
 Float = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def posed(template: Template, scan: Scan) -> Float:
     known = np.isfinite(scan.landmarks).all(1)
     marks, wanted = template.marks[known], scan.landmarks[known]
     moves = np.zeros((0, *v.shape)) if template.moves is None else template.moves
-    moves_at = np.stack([np.asarray(marks @ move) for move in moves]) if len(moves) else moves
+    moves_at = np.stack([marks @ moves[:, :, x].T for x in range(3)], 2).transpose(1, 0, 2)
     turn, weights = np.eye(3), np.zeros(len(moves))
     shift = np.zeros(3)
     precision = np.concatenate([np.full(6, 1e-8), np.full(len(moves), WEIGHT_SD**-2)])
@@ -62,7 +62,7 @@ def posed(template: Template, scan: Scan) -> Float:
             off = np.sum((near.point[use] - now[use]) * near.normal[use], 1)
             left = left + across.T @ (across * area[:, None])
             right = right + across.T @ (area * off)
-        step = _bounded(left, right, LEAST - weights, MOST - weights)
+        step = bounded(left, right, LEAST - weights, MOST - weights)
         weights = weights + step[6:]
         spun = _rotation(step[3:6])
         # The shift moves the centre; turns are about it.
@@ -88,7 +88,7 @@ def _rotation(vector: Float) -> Float:
     return np.asarray(Rotation.from_rotvec(vector).as_matrix())
 
 
-def _bounded(left: Float, right: Float, low: Float, high: Float) -> Float:
+def bounded(left: Float, right: Float, low: Float, high: Float) -> Float:
     """The minimum of ``x' left x / 2 - right x`` with all but the first six within bounds."""
     from scipy.optimize import lsq_linear
 

@@ -26,7 +26,7 @@ from synth.morphable.registration.cholesky import Factors
 from synth.morphable.registration.scan import Scan, counterparts
 from synth.morphable.registration.template import Template
 
-__all__ = ["MOTION", "SCHEDULE", "Stage", "nicp", "stiffness"]
+__all__ = ["POSED", "SCHEDULE", "UNPOSED", "Stage", "nicp", "stiffness"]
 
 Float = NDArray[np.float64]
 
@@ -59,8 +59,16 @@ SCHEDULE = (
     Stage(6, 4, 40, 1),
     Stage(4, 3, 30, 2),
 )
-#: From a subject's posed face.
-MOTION = (
+#: From a subject's posed face. Landmarks hardly count: they are clicked anew in each scan, and
+#: what their noise does along the skin stays in offsets from neutral.
+POSED = (
+    Stage(6, 4, 1, 1),
+    Stage(4, 3, 1, 2),
+)
+#: From a neutral face where no blendshapes are known: landmarks alone tell how skin moves.
+UNPOSED = (
+    Stage(20, 8, 40, 1),
+    Stage(10, 6, 20, 1),
     Stage(6, 4, 10, 1),
     Stage(4, 3, 10, 2),
 )

@@ -12,7 +12,7 @@ from synth.meshes.mesh import Mesh
 from synth.morphable.registration.cylindrical import cylindrical
 from synth.morphable.registration.frame import Similarity, fit_similarity, scan_unit
 from synth.morphable.registration.motion import posed
-from synth.morphable.registration.nicp import MOTION, nicp
+from synth.morphable.registration.nicp import POSED, UNPOSED, nicp
 from synth.morphable.registration.prior import relaxed
 from synth.morphable.registration.record import REASONS, RegisterSettings, Registration
 from synth.morphable.registration.scan import Scan, counterparts, prepare_scan
@@ -110,7 +110,8 @@ def register(
     elif subject is None:
         vertices = nicp(template, rest, scan, start=begin)
     else:
-        vertices = nicp(template, rest, scan, MOTION, rest if begin is None else begin)
+        schedule = UNPOSED if template.moves is None else POSED
+        vertices = nicp(template, rest, scan, schedule, rest if begin is None else begin)
     return _judged(template, scan, rest, vertices, back, unit, settings)
 
 

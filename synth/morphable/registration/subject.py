@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.meshes.mesh import Mesh
-from synth.morphable.registration.frame import Similarity, fit_similarity
+from synth.morphable.registration.frame import Similarity
 from synth.morphable.registration.record import Registration
 from synth.morphable.registration.template import Template
 
-__all__ = ["Subject", "neutral_face"]
+__all__ = ["Subject", "neutral_face", "rigid"]
 
 Float = NDArray[np.float64]
 
@@ -73,13 +73,13 @@ def neutral_face(template: Template, made: Sequence[Registration]) -> Subject | 
         return None
     scale = float(np.median([r.scale for r in good]))
     own = template.mesh.vertices * scale
-    faces = np.stack([_rigid(r.vertices, own)(r.vertices) for r in good])
+    faces = np.stack([rigid(r.vertices, own)(r.vertices) for r in good])
     weights = np.stack([_weight(template, r) for r in good])
     for _ in range(3):
         inside = _inside(faces)
         share = weights[inside] / weights[inside].sum(0)
         mean = np.einsum("nv,nvx->vx", share, faces[inside])
-        faces = np.stack([_rigid(f, mean, w)(f) for f, w in zip(faces, weights, strict=True)])
+        faces = np.stack([rigid(f, mean, w)(f) for f, w in zip(faces, weights, strict=True)])
     return Subject(mean / scale, scale, good[0].unit)
 
 
@@ -102,7 +102,7 @@ def _weight(template: Template, made: Registration) -> Float:
     return np.asarray(weight)
 
 
-def _rigid(source: Float, target: Float, weights: Float | None = None) -> Similarity:
+def rigid(source: Float, target: Float, weights: Float | None = None) -> Similarity:
     """The motion that takes vertices to others, without change of size."""
     w = np.ones(len(source)) if weights is None else weights
     a, b = np.average(source, 0, w), np.average(target, 0, w)
