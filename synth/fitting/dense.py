@@ -93,7 +93,7 @@ def fit_dense(
         To start from, standard deviations.
     settings : DenseSettings, optional
     prior : FitSettings, optional
-        Relative errors of the landmarks, and the prior of the focal length.
+        Robust scale of the landmarks, and the prior of the focal length.
     expression : (E,) float64, optional
         Weights of blendshapes to start from. Those that are not zero are fitted too; without
         it the face is taken for neutral.

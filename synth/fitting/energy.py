@@ -81,7 +81,7 @@ class Energy:
     texture : TextureModel
     settings : DenseSettings
     prior : FitSettings
-        Relative errors of the landmarks, and the prior of the focal length.
+        Robust scale of the landmarks, and the prior of the focal length.
     shown : Shown
         Blendshapes whose weights are unknowns too.
     """
@@ -104,7 +104,8 @@ class Energy:
         self.sample_modes = np.concatenate(
             (self.samples.modes, self.samples.moves(model.blendshapes[shown.index]))
         )
-        self.own_marks = np.concatenate((self.samples.mark_modes, shown.marks))
+        bumps = settings.follow * self.samples.mark_modes
+        self.own_marks = np.concatenate((bumps, shown.marks))
         self._weigh(settings, prior)
 
     def _weigh(self, s: DenseSettings, prior: FitSettings) -> None:
@@ -114,8 +115,6 @@ class Energy:
         self.ridge = s.texture / s.shape
         self.log_focal = float(np.log(prior.focal_ratio * self.iod))
         self.focal = prior.focal_sigma**-2 / prior.shape_prior
-        self.relative = prior.sigma_inner / landmark_sigma(prior)
-        self.relative[:17] *= s.outline
         self.mark_robust = prior.robust * prior.sigma_inner * np.sqrt(self.mark)
         bumps = len(self.samples.mark_modes)
         ones = np.ones(self.model.n_modes + bumps)
@@ -155,8 +154,10 @@ class Energy:
         identity = state.shape[: self.model.n_modes]
         self.mark_mean, modes, slid = self.marks.slide(identity, camera)
         self.mark_modes = np.concatenate((modes, self.own_marks))
+        # As in the paper all landmarks count alike, but where along the outline a point of the
+        # jaw belongs is known less the farther it slid.
         slack = 1 + SLID * slid / landmark_sigma(self.prior)
-        self.mark_weight = np.sqrt(self.mark) * self.relative / slack / self.iod
+        self.mark_weight = np.sqrt(self.mark) / slack / self.iod
 
     def _trust(self, state: State) -> None:
         """Cauchy weights of the samples by what the texture modes leave of each."""

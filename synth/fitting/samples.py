@@ -77,7 +77,7 @@ def visible_samples(
     texture: TextureModel,
     vertices: Float,
     camera: Camera,
-    facing: float = 0.25,
+    facing: float = 0.35,
 ) -> NDArray[np.bool_]:
     """Which samples of a texture the camera sees.
 

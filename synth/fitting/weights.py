@@ -17,7 +17,7 @@ class Units:
     and everything is divided by c_s, so that one standard deviation of identity costs 1:
 
         dense term      samples * energy / c_s            =  874 with the defaults
-        landmarks       c_l * pixels^2 / c_s              = 3000
+        landmarks       c_l * pixels^2 / c_s              = 3853
         texture         c_t / c_s, in practice 0: pure project-out
 
     Attributes
@@ -32,7 +32,7 @@ class Units:
 
     samples: float = 10_000.0
     energy: float = 512.0**2
-    pixels: float = 300.0
+    pixels: float = 340.0
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class DenseSettings:
     units : Units
     facing : float
         Least cosine between surface and view of a sample that takes part.
-    outline : float
-        Trust in the landmarks of the jaw, where features tell little, as a multiple.
+    follow : float
+        How far landmarks go along with a local bump, as a share: a bump is mostly there for
+        the features, and a detector's point is not tied to the skin.
     robust : float
         Scale of the Cauchy weight of a sample, in median residuals; 0 for none.
     iterations : int
@@ -60,8 +61,8 @@ class DenseSettings:
     shape: float = 3e6
     texture: float = 1.0
     units: Units = field(default_factory=Units)
-    facing: float = 0.25
-    outline: float = 1.0
+    facing: float = 0.35
+    follow: float = 0.5
     robust: float = 0.0
     iterations: int = 20
     refresh: int = 4
