@@ -6,6 +6,7 @@ user makes, through the command line.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from dataclasses import replace
@@ -17,8 +18,10 @@ from click.testing import CliRunner
 
 from synth.archives import check_writable
 from synth.cli import cli
-from synth.errors import AssetError, UsageError
+from synth.errors import AssetError, MeshError, UsageError
 from synth.expressions.face_classes import load_face_classes
+from synth.meshes.collection import open_collection
+from synth.meshes.points import read_points
 from synth.morphable.known_natives import skin_model
 from synth.morphable.model import load_model
 from synth.morphable.native import save_model
@@ -358,6 +361,54 @@ def test_damaged_archives_never_escape_as_other_errors(place):
                 assert "\n" not in str(error)
             else:
                 assert load is load_model
+
+
+@pytest.mark.parametrize(
+    ("table", "good"),
+    [
+        (b"\xef\xbb\xbffile_name\na\nb\n", True),  # as spreadsheets write it
+        (bytes(range(256)), False),
+        (b"name\na\nb\n", False),
+        (b"file_name\na\na\n", False),
+        (b"file_name\na\n", False),
+        (b"", False),
+    ],
+)
+def test_names_of_a_stack(tmp_path, table, good):
+    np.save(tmp_path / "stack.npy", np.zeros((2, 5, 3), np.float32))
+    (tmp_path / "stack.csv").write_bytes(table)
+    if good:
+        assert open_collection(tmp_path / "stack.npy").names == ("a", "b")
+    else:
+        with pytest.raises(MeshError, match="stack.csv"):
+            open_collection(tmp_path / "stack.npy")
+
+
+def test_damaged_points_never_escape_as_other_errors(tmp_path):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(68, 3))
+    text = "\n".join(" ".join(f"{x:.3f}" for x in row) for row in points)
+    np.save(tmp_path / "p.npy", points)
+    whole = {
+        ".npy": (tmp_path / "p.npy").read_bytes(),
+        ".txt": text.encode(),
+        ".json": json.dumps(points.round(3).tolist()).encode(),
+        ".pts": f"version: 1\nn_points: 68\n{{\n{text}\n}}\n".encode(),
+    }
+    for suffix, raw in whole.items():
+        path = tmp_path / f"broken{suffix}"
+        for turn in range(40):
+            changed = bytearray(raw)
+            if turn % 2:
+                changed = changed[: rng.integers(0, 300)]
+            else:
+                for at in rng.integers(0, 300, 3):
+                    changed[at] = rng.integers(0, 256)
+            path.write_bytes(bytes(changed))
+            try:
+                assert read_points(path).shape[1] == 3
+            except MeshError as error:
+                assert path.name in str(error)
 
 
 def test_places_that_can_be_written_to(tmp_path):

@@ -253,8 +253,11 @@ def _open_stack(path: Path) -> MeshCollection:
 
 
 def _names(table: Path, count: int) -> tuple[str, ...]:
-    with open(table, encoding="utf-8", newline="") as file:
-        found = [row.get("file_name") for row in csv.DictReader(file)]
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            found = [row.get("file_name") for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MeshError(f"{table}: expected a readable table of names, got {error}") from None
     if any(not name for name in found):
         raise MeshError(f"{table}: expected a column file_name, got rows without it")
     if len(found) != count or len(set(found)) != count:

@@ -44,7 +44,7 @@ def read_points(path: str | os.PathLike[str]) -> Float:
         raise MeshError(f"{path}: expected points ({', '.join(_READERS)}), got {path.suffix!r}")
     try:
         points = np.asarray(reader(path), np.float64)
-    except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError) as error:
         raise MeshError(
             f"{path}: expected three numbers a point, got a file that has none ({error}); "
             "see `synth.meshes.points`"
