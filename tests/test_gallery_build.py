@@ -264,8 +264,14 @@ def test_growth_along_rays_is_found():
     va = draw_va(300, rng)
     radius = np.hypot(*va.T)[:, None]
     weights = radius ** np.array([1.0, 1.3, 1.8]) * [0.4, 0.9, -0.5]
-    exponent, _ = growth(va, weights, np.full(300, 10))
+    exponent, _ = growth(va, weights, np.full(300, 10), np.ones(3))
     assert np.allclose(exponent, [1.0, 1.3, 1.8], atol=0.051)
+    # what is told in other units is the same; noise in a blendshape that moves nothing is nothing
+    weights, units = weights + rng.normal(0, 0.02, (300, 3)), np.array([4.0, 0.1, 1.0])
+    width = growth(va, weights, np.full(300, 10), np.ones(3))[1]
+    assert growth(va, weights * units, np.full(300, 10), 1 / units)[1] == width
+    noisy = np.c_[weights, rng.normal(size=300)]
+    assert growth(va, noisy, np.full(300, 10), np.r_[1, 1, 1, 0])[1] == width
 
 
 # ------------------------------------------------------------------- labels and the command

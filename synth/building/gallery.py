@@ -142,7 +142,7 @@ def build_gallery(
     worn = on_rig(means, frames, labels, label, expressions, (model, rig), settings)
     gallery = gallery_arrays(
         classes.class_va, classes.class_count, worn.faces.split, worn.spread, expressions,
-        classes.expression_va, topology_digest(rig.faces),
+        classes.expression_va, topology_digest(rig.faces), worn.size,
     )  # fmt: skip
     if settings.samples:
         gallery |= worn.samples(labels, label, gallery["limit"])

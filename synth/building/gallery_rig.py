@@ -40,6 +40,8 @@ class OnRig:
         Of the mean faces and of `rows`.
     spread : (52 + P,) float64
         How much frames of one class differ in every weight.
+    size : (52 + P,) float64
+        Of the blendshapes, mm rms over the rig's vertices at weight 1.
     rows : (n,) int64
         Frames taken of the classes.
     expression_rows : tuple of (m,) int64
@@ -48,6 +50,7 @@ class OnRig:
 
     faces: FrameSplit
     spread: Float
+    size: Float
     rows: Int
     expression_rows: tuple[Int, ...]
 
@@ -110,7 +113,8 @@ def on_rig(
         shapes, rig.faces, measured, bound=settings.bound if settings.samples else None,
     )  # fmt: skip
     apart = found.weights[: len(rows)] - found.split.weights[label[rows]]
-    return OnRig(found, np.sqrt((apart**2).mean(0)), rows, shown)
+    squares = (np.concatenate([shapes, found.split.own]) ** 2).sum(2).mean(1)
+    return OnRig(found, np.sqrt((apart**2).mean(0)), np.sqrt(squares), rows, shown)
 
 
 def _as_it_is(offsets: ArrayLike) -> Float:

@@ -200,7 +200,7 @@ def faded(own: Float, triangles: NDArray[np.integer], measured: Bool) -> Float:
     return out
 
 
-def growth(va: Float, weights: Float, count: Int) -> tuple[Float, float]:
+def growth(va: Float, weights: Float, count: Int, size: Float) -> tuple[Float, float]:
     """Growth along a ray of every weight, and the kernel's width, that predict classes best.
 
     Every class is predicted by the smooth lookup from the others (see
@@ -212,6 +212,8 @@ def growth(va: Float, weights: Float, count: Int) -> tuple[Float, float]:
         Centres other than neutral.
     weights : (K, E) float64
     count : (K,) int64
+    size : (E,) float64
+        Of the blendshapes, mm at weight 1: what an error in a weight counts.
 
     Returns
     -------
@@ -232,7 +234,7 @@ def growth(va: Float, weights: Float, count: Int) -> tuple[Float, float]:
         for j, exponent in enumerate(EXPONENTS):
             power = radius**exponent
             slope = (kernel @ (power * weights)) / (kernel @ power**2)
-            error[i, j] = share @ (slope * power - weights) ** 2
+            error[i, j] = share @ (slope * power - weights) ** 2 * size**2
     width = int(error.min(1).sum(1).argmin())
     return EXPONENTS[error[width].argmin(0)], BANDWIDTHS[width]
 
@@ -245,6 +247,7 @@ def gallery_arrays(
     expressions: tuple[str, ...],
     expression_va: Float,
     topology: str,
+    size: Float,
 ) -> dict[str, NDArray[Any]]:
     """The arrays of a gallery file (see `synth.expressions.storage`).
 
@@ -260,10 +263,12 @@ def gallery_arrays(
     expression_va : (E, 2) float64
     topology : str
         Digest of the rig's triangles, to which own blendshapes belong.
+    size : (52 + P,) float64
+        Of the blendshapes, mm at weight 1.
     """
     classes, own = len(class_va), len(split.own)
     faces = split.weights[:classes]
-    exponent, bandwidth = growth(class_va[1:], faces[1:], class_count[1:])
+    exponent, bandwidth = growth(class_va[1:], faces[1:], class_count[1:], size)
     # beyond the outermost class a weight may grow a little, never from nothing
     limit = np.minimum(
         1.15 * np.abs(split.weights).max(0), np.r_[np.full(52, LARGEST), np.full(own, np.inf)]
