@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -38,6 +39,7 @@ BROKEN = (
     TypeError,
     ValueError,
     struct.error,
+    tokenize.TokenError,  # the header of an array is read as Python
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -411,6 +411,19 @@ def test_damaged_points_never_escape_as_other_errors(tmp_path):
                 assert path.name in str(error)
 
 
+def test_headers_that_are_no_python(place, tmp_path):
+    """The header of an .npy is read as Python, which has errors of its own."""
+    raw = (place / "ok.npy").read_bytes()
+    assert raw[10:11] == b"{"
+    path = tmp_path / "stack.npy"
+    for broken in (b"[", b"(", b"'"):
+        path.write_bytes(raw[:10] + broken + raw[11:])
+        with pytest.raises(MeshError):
+            open_collection(path)
+        with pytest.raises(MeshError):
+            read_points(path)
+
+
 def test_places_that_can_be_written_to(tmp_path):
     (tmp_path / "file").write_text("x")
     for good in (tmp_path, tmp_path / "new.npz", tmp_path / "a" / "b" / "c.npz", tmp_path / "file"):

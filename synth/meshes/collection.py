@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,7 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
             )
             shape, fortran, dtype = read(file)
             start = file.tell()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TokenError) as error:
         raise MeshError(f"{path}: expected an .npy array, got {error}") from None
     if len(shape) != 3 or shape[2] != 3 or dtype.kind != "f" or fortran:
         order = " in column order" if fortran else ""
@@ -239,7 +240,7 @@ def _open_stack(path: Path) -> MeshCollection:
     if triangles.is_file():
         try:
             found = np.load(triangles, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, TokenError) as error:
             raise MeshError(f"{triangles}: expected an .npy array, got {error}") from None
         if found.ndim != 2 or found.shape[1] != 3 or found.dtype.kind not in "iu" or not len(found):
             raise MeshError(f"{triangles}: expected triangles (F, 3) of int, got {found.shape}")

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def read_points(path: str | os.PathLike[str]) -> Float:
         raise MeshError(f"{path}: expected points ({', '.join(_READERS)}), got {path.suffix!r}")
     try:
         points = np.asarray(reader(path), np.float64)
-    except (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise MeshError(
             f"{path}: expected three numbers a point, got a file that has none ({error}); "
             "see `synth.meshes.points`"
@@ -129,5 +130,15 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     ".ljson": _json,
     ".pts": _pts,
 }
+#: What these raise for files that are no points, or cut.
+DAMAGED = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    TypeError,
+    ValueError,
+    TokenError,  # the header of an .npy is read as Python
+)
 #: File names that are taken for points.
 POINT_SUFFIXES = tuple(_READERS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from synth.archives import BROKEN
 from synth.errors import SynthError, UsageError
 from synth.morphable.importers.raw import (
     Raw,
@@ -39,16 +40,8 @@ FORMATS: dict[str, str] = {
     "anny": "anny",
 }
 
-#: What arrays of impossible types and shapes raise when they are put together.
-DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    TypeError,
-    ValueError,
-)
+#: What arrays of impossible types and shapes raise when they are put together, too.
+DAMAGED = (ArithmeticError, LookupError, *BROKEN)
 
 
 def import_model(

@@ -149,6 +149,8 @@ def checked_unit(
     MeshError
         If no usual unit makes a face of human size.
     """
+    if given is not None and not 0 < given < np.inf:
+        raise UsageError(f"unit: expected millimetres above 0, got {given:g}")
     if given is not None or raw.unit is not None:
         return float(given if given is not None else raw.unit or 1.0), None
     faces, bary = places
