@@ -194,6 +194,10 @@ def test_topology_digest_is_that_of_the_integers(model):
     [
         ({"mean": lambda m: m / 1000}, "outer eye corners 60 to 120 mm apart"),
         ({"mean": lambda m: m * np.nan}, "finite vertices"),
+        (
+            {"mean": lambda m: np.where(np.arange(len(m))[:, None] == 9, 1e200, m)},
+            "10 m of the eyes",
+        ),
         ({"faces": lambda f: f[:0]}, "expected triangles, got none"),
         ({"faces": lambda f: f + 5}, "the file is damaged"),
         ({"modes": lambda m: m[:, :-1]}, "modes: expected"),

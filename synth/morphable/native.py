@@ -40,6 +40,8 @@ Places = tuple[ArrayLike, ArrayLike]
 
 #: Millimetres between the outer eye corners of any face that is one.
 INTER_OCULAR = (60.0, 120.0)
+#: Millimetres from the eyes at which no vertex of a person is.
+FARTHEST = 1e4
 
 
 def native_model(
@@ -105,6 +107,11 @@ def native_model(
     skin = np.flatnonzero(labels <= 1)
     places, bary, found = _completed(mesh, skin, places, bary)
     turned, rotation = _in_house_axes(mesh, places, bary)
+    if not np.abs(turned).max() < FARTHEST:
+        raise MeshError(
+            f"{name}: expected vertices within {FARTHEST / 1000:g} m of the eyes, got one "
+            f"{np.abs(turned).max() / 1000:.3g} m away; the file is damaged"
+        )
     triangles = mesh.faces.copy()
     if _looks_inwards(turned, triangles, skin, places):
         triangles, bary = triangles[:, ::-1].copy(), bary[:, ::-1].copy()
