@@ -18,6 +18,7 @@ from synth.expressions.build import draw_va
 from synth.expressions.own_gallery import split_faces
 from synth.expressions.own_samples import even_frames, sample_arrays, split_frames
 from synth.expressions.storage import load_gallery
+from synth.expressions.stored_samples import read_samples
 from synth.morphable.carrier import with_carrier
 from synth.morphable.native import native_model, save_model
 from synth.parts import with_own
@@ -268,6 +269,10 @@ def test_samples_of_arkit_alone():
         weights, np.zeros((5, 2)), np.ones(5, int), np.arange(5), np.ones(52), [weights[:2]]
     )
     assert "sample_own" not in arrays and "expression_own" not in arrays
+    read = read_samples(arrays, np.arange(52), 2)
+    assert read.weights.dtype == np.uint8 and not read.mirrored
+    del arrays["sample_mirror"]
+    assert read_samples(arrays, np.arange(52), 2).mirrored  # what other galleries do
     assert np.abs(arrays["sample_weights"] / 255 - weights).max() < 0.003
 
 

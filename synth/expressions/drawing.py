@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.affect import EXPRESSIONS
-from synth.expressions.arkit import NAMES, mirror_order
+from synth.expressions.arkit import mirror_order
 from synth.expressions.faces import BasicExpression, Samples
 from synth.expressions.variation import Faces, Quantiles, Variation, quantiles_of
 from synth.types import VA
@@ -40,7 +40,7 @@ class Styles:
     own : tuple of K (n,) int64
         Samples of each class.
     classes : Quantiles
-        One group a class; a sample and its mirror image count alike, where that is known.
+        One group a class; a sample and its mirror image count alike, if `samples.mirrored`.
     expressions : mapping of str to (VA, (N, E) faces, Quantiles)
         Those with samples: place, samples, and their one group.
     strong : (n,) int64
@@ -78,7 +78,7 @@ class Styles:
             samples=samples,
             class_va=class_va,
             own=split,
-            classes=quantiles_of(samples.weights, [members[0], *members], _sided(samples)),
+            classes=quantiles_of(samples.weights, [members[0], *members], samples.mirrored),
             expressions={
                 name: (own.va, faces, quantiles_of(faces, [np.arange(len(faces))], False))
                 for name, own in expressions.items()
@@ -92,7 +92,7 @@ class Styles:
         """A style, as `Gallery.draw` describes it; `expression` by its proper name."""
         rng = np.random.default_rng([seed, 3])
         jitter = _jitter(rng, self.samples.weights.shape[1])
-        mirror = bool(rng.random() < 0.5) and _sided(self.samples)
+        mirror = bool(rng.random() < 0.5) and self.samples.mirrored
         if expression in self.expressions:
             place, faces, quantiles = self.expressions[expression]
             sample, angle = int(rng.integers(len(faces))), place.angle
@@ -124,13 +124,13 @@ class Styles:
         """
         steps = angle + 2 * np.pi / DIRECTIONS * np.arange(1, DIRECTIONS)
         near = [self._in_direction(float(step)) for step in steps]
-        if not _sided(self.samples):
+        if not self.samples.mirrored:
             style = self.samples.style
             near = [same if len(same := n[style[n] == person]) else n for n in near]
         rows = np.array([rng.choice(n, CANDIDATES, replace=len(n) < CANDIDATES) for n in near])
         faces = self.samples.weights[rows]
         groups = self.samples.class_index[rows]
-        if _sided(self.samples):
+        if self.samples.mirrored:
             faces = np.concatenate([faces, faces[..., mirror_order()]], axis=1)
             groups = np.tile(groups, 2)
         ranks = self.classes.ranks_of(faces, groups, jitter)
@@ -163,11 +163,6 @@ def with_enough(own: tuple[Int, ...], class_va: Float, point: Float, enough: int
     near = 1 + np.argsort(((class_va[1:] - point) ** 2).sum(1), kind="stable")
     until = np.searchsorted(np.cumsum([len(own[k]) for k in near]), enough) + 1
     return np.concatenate([own[k] for k in near[:until]])
-
-
-def _sided(samples: Samples) -> bool:
-    """Whether mirror images of samples are known: not of blendshapes of a gallery's own."""
-    return samples.weights.shape[1] == len(NAMES)
 
 
 def _jitter(rng: np.random.Generator, count: int) -> Float:

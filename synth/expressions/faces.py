@@ -77,6 +77,9 @@ class Samples:
         Class and person of each sample.
     limit : (E,) float64 or None
         Largest weight the smooth lookup gives to a style; None: that of mean faces.
+    mirrored : bool
+        A sample's mirror image counts as much as itself; otherwise `style` is a person measured,
+        to whom a style keeps, and nothing is mirrored.
     """
 
     weights: NDArray[np.uint8] | NDArray[np.float32]
@@ -84,6 +87,7 @@ class Samples:
     class_index: NDArray[np.int64]
     style: NDArray[np.int64]
     limit: Float | None = None
+    mirrored: bool = True
 
     def __len__(self) -> int:
         return len(self.weights)

@@ -249,6 +249,7 @@ def sample_arrays(
         "sample_va": va.astype(np.float32),
         "sample_class": label.astype(np.int32),
         "sample_style": subject.astype(np.int32),
+        "sample_mirror": np.array(0, np.uint8),
         "sample_limit": np.maximum(largest, limit).astype(np.float32),
     }
     own = weights.shape[1] > len(NAMES)

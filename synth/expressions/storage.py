@@ -31,6 +31,7 @@ array                  shape           content
 ``sample_class``       (N,)            with it
 ``sample_style``       (N,)            with it
 ``sample_limit``       (52,)           with it, optional: largest weight of styles (default limit)
+``sample_mirror``      ()              with it, optional: 0 where mirror images are no samples
 ``own_blendshapes``    (E - 52, V, 3)  mm per unit weight of the own names, see below
 ``own_topology``       ()              with it: digest of the mesh they are on
 =====================  ==============  ====================================================

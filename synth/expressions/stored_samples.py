@@ -92,6 +92,7 @@ def read_samples(data: Arrays, order: Int, classes: int) -> Samples | None:
         class_index=numbers(data, "sample_class", (n,), 0, classes - 1).astype(np.int64),
         style=numbers(data, "sample_style", (n,), 0, np.inf).astype(np.int64),
         limit=read_limits(data, "sample_limit", order) if "sample_limit" in data else None,
+        mirrored=len(order) == ARKIT and bool(data.get("sample_mirror", True)),
     )
 
 

@@ -44,7 +44,7 @@ class Variation:
     angle : float
         Direction of row 0, radians; the others follow evenly, counter-clockwise.
     mirror : bool
-        Whether the face is turned left to right; never with blendshapes of a gallery's own.
+        Whether the face is turned left to right; never in galleries of measured people.
     seed : int
         What it was drawn with.
     sample : int
