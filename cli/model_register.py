@@ -141,5 +141,6 @@ def _started(rows: Sequence[Row], neutral: str) -> str:
         )
     count = sum(bool(row.subject) for row in rows)
     rest = len(rows) - count
-    line = f"{count} scans started from the neutral faces of {len(subjects)} subjects"
-    return line + (f", {rest} were registered for themselves" if rest else "")
+    word = "subject" if len(subjects) == 1 else "subjects"
+    line = f"{count} scans started from the neutral face of their subject, {len(subjects)} {word}"
+    return line + (f"; {rest} registered for themselves" if rest else "")

@@ -162,7 +162,7 @@ def together(people, tmp_path_factory):
 
 def test_a_subject_starts_from_the_neutral_face(people, together):
     output, text = together
-    assert "3 scans started from the neutral faces of 1 subjects, 1 were registered" in text
+    assert "3 scans started from the neutral face of their subject, 1 subject; 1 registered" in text
     rows = table(output)
     assert {name: (row["reason"], row["subject"]) for name, row in rows.items()} == {
         "A/neutral/1": ("", "A"), "A/neutral/2": ("MESH", "A"), "A/smile/1": ("", "A"),

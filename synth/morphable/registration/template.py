@@ -116,14 +116,20 @@ def prepare_template(
         if len(points) == 68
         else 2 * float(np.sqrt(points.var(0).sum()))
     )
-    both = [None if x is None else np.asarray(x, np.float64) for x in (modes, moves)]
-    for name, found in zip(("modes", "moves"), both, strict=True):
-        if found is not None and found.shape[1:] != v.shape:
-            raise MeshError(f"{name}: expected (M, {len(v)}, 3), got {found.shape}")
+    known = _displacements("modes", modes, v), _displacements("moves", moves, v)
     bilaplacian = (laplacian @ sp.diags(1 / area) @ laplacian).tocsr()
     system = BlockCholesky(abs(bilaplacian) + abs(marks.T @ marks))
     rim = boundary_vertices(mesh)
-    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, *both, size)
+    return Template(mesh, marks, area, rim, laplacian, bilaplacian, system, *known, size)
+
+
+def _displacements(name: str, given: ArrayLike | None, v: Float) -> Float | None:
+    if given is None:
+        return None
+    found = np.asarray(given, np.float64)
+    if found.shape[1:] != v.shape:
+        raise MeshError(f"{name}: expected (M, {len(v)}, 3), got {found.shape}")
+    return found
 
 
 def boundary_vertices(mesh: Mesh) -> NDArray[np.bool_]:
