@@ -324,7 +324,8 @@ def test_dense_neutralised_sets_replay(samples, tmp_path):
     from synth.dataset.provenance import read_rows
 
     args = ["augment", "-i", samples / "sample_1.jpg", "-o", tmp_path / "set", "--plan", "basic",
-            "--count", 1, "--gates", "off", "--crop", "rafdb100", "--fit", "dense", "--neutralise"]  # fmt: skip
+            "--count", 1, "--gates", "off", "--crop", "rafdb100", "--fit", "dense",
+            "--neutralise"]  # fmt: skip
     result = CliRunner().invoke(cli, [str(arg) for arg in args])
     assert result.exit_code == 0, result.output
     root = tmp_path / "set"

@@ -119,9 +119,11 @@ class Energy:
         bumps = len(self.samples.mark_modes)
         ones = np.ones(self.model.n_modes + bumps)
         zeros = np.zeros(len(ones))
-        # Expression: a linear cost of each weight, and a small quadratic one.
-        self.stiff = np.concatenate((ones, self.shown.ridge / prior.shape_prior))
-        self.linear = np.concatenate((zeros, self.shown.cost / (2 * prior.shape_prior)))
+        # Expression: a linear cost of each weight, and a small quadratic one. Both are to the
+        # landmarks what they are in `fit_expression`.
+        unit = self.mark * prior.sigma_inner**2
+        self.stiff = np.concatenate((ones, self.shown.ridge * unit))
+        self.linear = np.concatenate((zeros, self.shown.cost * unit / 2))
 
     @property
     def bounded(self) -> slice:
