@@ -267,7 +267,10 @@ def person():
 COARSE = ScanSettings(spacing=4.0)
 
 
-@pytest.mark.parametrize(("template", "gain"), [("known", 0.6), ("plain", 0.95)])
+@pytest.mark.parametrize(
+    ("template", "gain"),
+    [("known", 0.6), pytest.param("plain", 0.95, marks=pytest.mark.slow)],
+)
 def test_offsets_from_neutral_gain_by_knowing_the_subject(request, person, template, gain):
     template = request.getfixturevalue(template)
     apart = [register(template, None, scan, points) for _, scan, points in person]
