@@ -6,6 +6,7 @@ skipped, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -38,6 +39,9 @@ COMMANDS = (
     "assets",
 )
 
+#: What a disk may say to a write: full, quota, read-only, not allowed, failing.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
 
 def failure(message: str, exit_code: int) -> click.ClickException:
     """An error on its way to the terminal, without a traceback."""
@@ -56,6 +60,13 @@ class CommandGroup(TableGroup):
             raise failure(str(error), 2) from None
         except SynthError as error:
             raise failure(str(error), 1) from None
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise  # not the user's: click knows closed pipes, others are bugs
+            where = f" in {error.filename}" if error.filename else ""
+            raise failure(
+                f"disk: expected to write{where}, got {error.strerror}; free or name another", 1
+            ) from None
         except KeyboardInterrupt:
             raise failure("interrupted", 130) from None
 

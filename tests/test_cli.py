@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -111,6 +112,19 @@ def test_help_screens_are_the_recorded_ones(command, root, update_golden, monkey
     if update_golden:
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text("utf-8"), "pytest --update-golden rewrites it"
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+
+    monkeypatch.setattr("synth.samples.copy_samples", full)
+    result = CliRunner().invoke(cli, ["samples", str(tmp_path)], prog_name="synth")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: disk: expected to write in somewhere, got No space left on device; "
+        "free or name another\n"
+    )
 
 
 def test_version():
