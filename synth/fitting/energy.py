@@ -187,8 +187,8 @@ class Energy:
         """(n,) length of the residual of each sample after the texture modes."""
         seen = state.seen(self.mean, self.modes)
         residual = self.sampled(seen, float(np.exp(state.log_focal)))[1]
-        residual = residual - self.basis @ (self.inverse @ self._along(residual))
-        return np.asarray(np.linalg.norm(residual, axis=1))
+        left = residual - self.basis @ (self.inverse @ self._along(residual))
+        return np.asarray(np.linalg.norm(left, axis=1))
 
     # ------------------------------------------------------------------------ every step
     def sampled(self, seen: Float, focal: float) -> tuple[Float, Float32]:
