@@ -1,6 +1,6 @@
 """Accuracy and time of `synth model register` on scans of known faces, and of trimesh's NICP.
 
-    python benchmarks/register.py [--faces 12] [--trimesh 2] [--subjects 4] [--seed 0]
+    python benchmarks/register.py [--faces 12] [--trimesh 2] [--subjects 3] [--seed 0]
 
 Faces of the embedded model with random identity and an expression of the gallery become raw
 scans (`synth.building.scans`). "Other" ones are deformed further, by smooth random
@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=12)
     parser.add_argument("--trimesh", type=int, default=2, help="faces that it gets; it is slow")
-    parser.add_argument("--subjects", type=int, default=4)
+    parser.add_argument("--subjects", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     faces, model = Faces(), skin_model(embedded_model())
