@@ -24,12 +24,12 @@ from synth.settings import Settings
 from synth.testing import synthetic_face
 from synth.types import Landmarks, inter_ocular
 
-SIZE = 256
+SIZE = 208
 
 
 @pytest.fixture(scope="module")
 def texture(model) -> TextureModel:
-    """Of five painted faces, seen exactly where their meshes lie."""
+    """Of four painted faces, seen exactly where their meshes lie."""
     faces, bary = face_samples(model, 0.06)
     blank = TextureModel(
         "painted", "1", "orientations", 70.0, faces, bary,
@@ -37,18 +37,18 @@ def texture(model) -> TextureModel:
         np.ones(1), 0.1, topology_digest(model.faces),
     )  # fmt: skip
     rows = []
-    for seed in range(5):
+    for seed in range(4):
         image, landmarks, truth = synthetic_face(model, _identity(model, seed), size=SIZE)
         features, matrix = feature_image(image.pixels, landmarks.points, blank)
         at = blank.positions(model.faces, project(truth.vertices, truth.camera))[:, :2]
         rows.append(sample_features(features, at @ matrix[:, :2].T + matrix[:, 2])[0])
     mean = np.mean(rows, 0)
-    _, size, modes = np.linalg.svd((np.array(rows) - mean).reshape(5, -1), full_matrices=False)
+    _, size, modes = np.linalg.svd((np.array(rows) - mean).reshape(4, -1), full_matrices=False)
     return replace(
         blank,
         mean=mean,
         modes=modes[:3].reshape(3, *mean.shape).astype(np.float32),
-        sigma=size[:3] / np.sqrt(5),
+        sigma=size[:3] / 2,
     )
 
 
