@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	@echo "neutral portraits: build/demo/neutral"
 	@echo "generated pictures: build/demo/out/images, labels: build/demo/out/metadata.csv"
 
-## Scans of known truth to a model and gallery of one's own: build/own-data/report.md; half an hour
+## Scans of known truth to a model and gallery of one's own: build/own-data/report.md; a quarter of an hour
 own-data: $(VENV)/.installed
 	$(BIN)/synth experiment run own-data --output build/own-data --workers 2
 
