@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.cli.infer_run import Found
-from synth.errors import AssetError, DependencyError, SkipPhoto, SynthError, UsageError
+from synth.errors import AssetError, DependencyError, SkipPhoto, UsageError
 from synth.image_files import write_atomic
 from synth.images import ImageSource, encode_image, load_image
 from synth.recognition.face_reading import FaceReading
 from synth.recognition.infer import Inference
 from synth.records import Skip
-from synth.threads import one_thread, one_thread_for_good
 from synth.types import FaceImage, Landmarks
+from synth.workers import results_of
 
 __all__ = ["internal", "read_photos"]
 
@@ -79,7 +77,8 @@ def read_photos(
     )
     chunks = [tuple(photos[i : i + CHUNK]) for i in range(0, len(photos), CHUNK)]
     with tqdm(total=len(photos), unit=" photos", file=sys.stderr, disable=None, leave=False) as bar:
-        results = _results(inference, chunks, pictures, options["workers"])
+        make = partial(_same, inference, pictures)
+        results = results_of(_in_worker, make, chunks, options["workers"])
         for chunk, (readings, skips) in zip(chunks, results, strict=False):
             found.readings += readings
             found.skips += skips
@@ -90,45 +89,12 @@ def read_photos(
                 return
 
 
-def _results(
-    inference: Inference,
-    chunks: list[tuple[ImageSource, ...]],
-    pictures: Pictures,
-    workers: int,
-) -> Generator[Result, None, None]:
-    if workers <= 1 or len(chunks) < 2:
-        with one_thread():
-            for chunk in chunks:
-                yield _read(inference, chunk, pictures)
-        return
-    workers = min(workers, len(chunks))
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (inference, pictures))
-    try:
-        yield from pool.map(_in_worker, chunks)
-    except BrokenProcessPool:
-        raise SynthError(
-            "workers: expected them to live, got one that died, perhaps for want of memory; "
-            "run the same command again, with fewer --workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _same(inference: Inference, pictures: Pictures) -> tuple[Inference, Pictures]:
+    return inference, pictures
 
 
-_worker: tuple[Inference, Pictures] | None = None
-
-
-def _start(inference: Inference, pictures: Pictures) -> None:
-    import signal
-
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
-    one_thread_for_good()
-    _worker = (inference, pictures)
-
-
-def _in_worker(chunk: tuple[ImageSource, ...]) -> Result:
-    assert _worker is not None
-    return _read(_worker[0], chunk, _worker[1])
+def _in_worker(state: tuple[Inference, Pictures], chunk: tuple[ImageSource, ...]) -> Result:
+    return _read(state[0], chunk, state[1])
 
 
 def _read(inference: Inference, chunk: Sequence[ImageSource], pictures: Pictures) -> Result:

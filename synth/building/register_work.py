@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,11 @@ import numpy as np
 
 from synth.building.register_jobs import Job, Row
 from synth.building.register_subjects import read_scan, subject_face, subject_of
-from synth.errors import SynthError
 from synth.meshes.mesh import Mesh, write_mesh
 from synth.morphable.registration import RegisterSettings, RegistrationError, register
 from synth.morphable.registration.subject import Subject
 from synth.morphable.registration.template import Template
+from synth.workers import results_of
 
 __all__ = ["FaceTask", "ScanTask", "Work", "mesh_path", "results"]
 
@@ -56,45 +54,13 @@ def results(
     work: Work, tasks: Sequence[FaceTask | ScanTask], workers: int
 ) -> Generator[Any, None, None]:
     """What comes of tasks, in their order, by so many processes."""
-    workers = min(workers, len(tasks))
-    if workers <= 1:
-        from synth.threads import one_thread
-
-        with one_thread():
-            for task in tasks:
-                yield _done(work, task)
-        return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (work,))
     # Few tasks: one at a time, so that all processes have some to the end.
     chunk = 4 if len(tasks) > 16 * workers else 1
-    try:
-        yield from pool.map(_in_worker, tasks, chunksize=chunk)
-    except BrokenProcessPool:
-        raise SynthError(
-            "workers: expected them to live, got one that died, perhaps for want of memory; "
-            "run the same command again, with fewer --workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return results_of(_done, partial(_same, work), tasks, workers, chunk)
 
 
-_worker: Work | None = None
-
-
-def _start(work: Work) -> None:
-    import signal
-
-    from synth.threads import one_thread_for_good
-
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when to stop
-    one_thread_for_good()
-    _worker = work
-
-
-def _in_worker(task: FaceTask | ScanTask) -> Row | Subject | None:
-    assert _worker is not None
-    return _done(_worker, task)
+def _same(work: Work) -> Work:
+    return work
 
 
 def _done(work: Work, task: FaceTask | ScanTask) -> Row | Subject | None:

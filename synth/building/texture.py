@@ -8,10 +8,8 @@ marked as missing, robust PCA with missing values fills and cleans, PCA gives me
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 
 from synth.acceptance import Limits, check_photo
 from synth.building.texture_samples import Layout, Observation, observe
-from synth.errors import SkipPhoto, SynthError, UsageError
+from synth.errors import SkipPhoto, UsageError
 from synth.images import ImageSource, load_image
 from synth.landmarks import get_detector, select_face
 from synth.morphable.features import channels
@@ -29,7 +27,7 @@ from synth.morphable.robust_pca import Components, principal_components, robust_
 from synth.morphable.surface_samples import face_samples
 from synth.morphable.texture import TextureModel
 from synth.records import Skip
-from synth.threads import one_thread, one_thread_for_good
+from synth.workers import results_of
 
 if TYPE_CHECKING:
     from synth.landmarks import Detector
@@ -151,18 +149,12 @@ class _Reader:
         return [Face(source.name, observations) for observations in found]
 
 
-_worker: tuple[_Reader, Detector] | None = None
+def _ready(reader: _Reader) -> tuple[_Reader, Detector]:
+    return reader, reader.detector()
 
 
-def _start(reader: _Reader) -> None:
-    global _worker
-    one_thread_for_good()
-    _worker = reader, reader.detector()
-
-
-def _in_worker(source: ImageSource) -> list[Face] | Skip:
-    assert _worker is not None
-    return _worker[0].read(source, _worker[1])
+def _read(ready: tuple[_Reader, Detector], source: ImageSource) -> list[Face] | Skip:
+    return ready[0].read(source, ready[1])
 
 
 def read_faces(
@@ -191,30 +183,15 @@ def read_faces(
     pictured : collection of str, optional
         Only these photos are read at the layouts behind the first.
 
-    Yields
-    ------
-    list of Face, or Skip
+    Returns
+    -------
+    iterator of list of Face, or Skip
         The largest face of each photo, any expression, turned up to 45 degrees.
     """
     plain = replace(model, meta={}, carrier=None)  # of what travels to processes
     shown = None if pictured is None else frozenset(pictured)
     reader = _Reader(plain, tuple(layouts), mirror, landmarks, tuple(sources), shown)
-    if workers <= 1 or len(sources) < 2:
-        with one_thread():
-            detector = reader.detector()
-            for source in sources:
-                yield reader.read(source, detector)
-        return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (reader,))
-    try:
-        yield from pool.map(_in_worker, sources)
-    except BrokenProcessPool:
-        raise SynthError(
-            "workers: expected them to live, got one that died, perhaps for want of memory; "
-            "run the same command again, with fewer --workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return results_of(_read, partial(_ready, reader), sources, workers)
 
 
 def observed(faces: Iterable[Face], layout: int = 0) -> tuple[NDArray[np.float32], Any]:
