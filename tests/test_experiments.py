@@ -215,7 +215,7 @@ def test_the_command_tells_bad_input(words, said, tmp_path, monkeypatch):
 def test_the_command_lists_all():
     lines = CliRunner().invoke(cli, ["experiment", "list"]).output.splitlines()
     names = [line.split()[0] for line in lines]
-    assert names == ["nir-known-truth", *available()]
+    assert names == ["nir-known-truth", "own-data", *available()]
 
 
 def test_slices_of_people():
