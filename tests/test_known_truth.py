@@ -149,4 +149,4 @@ def test_the_command_lists_experiments_without_loading_them():
     assert listed.exit_code == 0 and "nir-known-truth" in listed.output
     for name in EXPERIMENTS:
         shown = CliRunner().invoke(experiment, ["run", name, "--help"])
-        assert shown.exit_code == 0 and "--photos" in shown.output
+        assert shown.exit_code == 0 and "--output" in shown.output
