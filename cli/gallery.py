@@ -17,4 +17,4 @@ COMMANDS: dict[str, str] = {
 
 @click.group(cls=TableGroup, table=COMMANDS)
 def gallery() -> None:
-    """Expression galleries of your own: check annotations, build."""
+    """Your own expression galleries: check annotations, build."""

@@ -21,4 +21,4 @@ COMMANDS: dict[str, str] = {
 
 @click.group(cls=TableGroup, table=COMMANDS)
 def model() -> None:
-    """Morphable models of your own: import, register meshes, build."""
+    """Your own morphable models: import, register scans, build; textures, components."""
