@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,6 +171,21 @@ def test_a_subject_starts_from_the_neutral_face(people, together):
     }  # fmt: skip
     assert "`B`" in (output / "report.md").read_text()
     assert [path.name for path in (output / "neutrals").iterdir()] == ["A.npz"]
+
+
+def test_what_fails_from_the_neutral_face_is_tried_for_itself(people, tmp_path, monkeypatch):
+    """A neutral face that is somebody else's must not cost the subject's other scans."""
+    register = register_work.register
+
+    def spoilt(*args, subject=None, **more):
+        made = register(*args, subject=subject, **more)
+        return made if subject is None else replace(made, reason="DISTANCE")
+
+    monkeypatch.setattr(register_work, "register", spoilt)
+    output = tmp_path / "out"
+    assert run("--input", people, "-o", output).exit_code == 0
+    rows = table(output)
+    assert (rows["A/smile/1"]["reason"], rows["A/smile/1"]["subject"]) == ("", "")
 
 
 def test_names_without_a_neutral_sequence_are_registered_apart(registered):

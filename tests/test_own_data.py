@@ -55,7 +55,7 @@ def test_labels_follow_the_truth(run):
 def test_model_and_gallery_come_back(run):
     root, scores, _ = run
     assert scores["model"]["mean_error"] < 0.5
-    assert scores["gallery"]["same_labels"] < 1.5 * scores["gallery"]["size"]
+    assert scores["gallery"]["same_labels"] < 0.7 * scores["gallery"]["size"]
     built = load_face_classes(root / "built/gallery_classes.npz")
     smile = built.expression("happiness")
     assert smile.shape == built.neutral.shape and np.linalg.norm(smile, axis=1).max() > 2

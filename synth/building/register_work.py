@@ -78,6 +78,11 @@ def _register(work: Work, job: Job, subject: Subject | None) -> Row:
         return _row(begun, error.reason, str(error))
     try:
         made = register(work.template, None, mesh, points, work.settings, subject=subject)
+        if subject is not None and not made.accepted:
+            # The neutral face may be at fault; what is accepted without it is better than nothing.
+            alone = register(work.template, None, mesh, points, work.settings)
+            if alone.accepted:
+                made, begun = alone, Row(job.name)
     except RegistrationError as error:
         return _row(begun, error.reason, f"{job.name}: {error}")
     except Exception as error:
