@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from synth.cli.params import description_options, with_options
+
 FILE = click.Path(path_type=Path)
 
 
@@ -82,10 +84,7 @@ FILE = click.Path(path_type=Path)
     metavar="GB",
     help="That may be used.",
 )
-@click.option("--name", metavar="TEXT", help="Of the model.  [default: that of the file]")
-@click.option("--version", default="1", show_default=True, metavar="TEXT", help="Of the model.")
-@click.option("--licence", default="", metavar="TEXT", help="Under which the meshes may be used.")
-@click.option("--source", default="", metavar="TEXT", help="Where the meshes come from.")
+@with_options(*description_options("meshes"))
 @click.option("--overwrite", is_flag=True, help="Replace an earlier model.")
 def build(
     meshes: Path, output: Path, template: Path | None, landmarks: Path | None,

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from synth.cli.params import PICTURE_OPTIONS, RUN_OPTIONS, options_named, with_options
+from synth.cli.params import (
+    PICTURE_OPTIONS,
+    RUN_OPTIONS,
+    description_options,
+    options_named,
+    with_options,
+)
 
 FILE = click.Path(path_type=Path)
 
@@ -90,10 +96,7 @@ FILE = click.Path(path_type=Path)
     metavar="TXT",
     help="People or photos to measure on and not to learn from, a name a line.",
 )
-@click.option("--name", metavar="TEXT", help="Of the model.  [default: that of the file]")
-@click.option("--version", default="1", show_default=True, metavar="TEXT", help="Of the model.")
-@click.option("--licence", default="", metavar="TEXT", help="Under which the photos may be used.")
-@click.option("--source", default="", metavar="TEXT", help="Where the photos come from.")
+@with_options(*description_options("photos"))
 @with_options(*options_named(RUN_OPTIONS, "workers"))
 @click.option("--overwrite", is_flag=True, help="Replace an earlier model.")
 @click.pass_context

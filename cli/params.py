@@ -246,6 +246,19 @@ def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def description_options(what: str) -> list[Callable[[F], F]]:
+    """What is written into a model made of `what`: name, version, licence and source."""
+    return [
+        click.option("--name", metavar="TEXT", help="Of the model.  [default: that of the file]"),
+        click.option("--version", default="1", show_default=True, metavar="TEXT",
+                     help="Of the model."),
+        click.option("--licence", default="", metavar="TEXT",
+                     help=f"Under which the {what} may be used."),
+        click.option("--source", default="", metavar="TEXT",
+                     help=f"Where the {what} come from."),
+    ]  # fmt: skip
+
+
 def options_named(options: tuple[Callable[[F], F], ...], *names: str) -> list[Callable[[F], F]]:
     """Those of `options` that are called so, in the order of `names`."""
     known = {_option_name(option): option for option in options}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import struct
 import tempfile
@@ -20,8 +22,8 @@ from synth.errors import AssetError, UsageError
 from synth.image_files import write_atomic
 
 __all__ = [
-    "BROKEN", "Contract", "check_contract", "check_writable", "npz_bytes", "read_fields",
-    "write_npz",
+    "BROKEN", "Contract", "check_contract", "check_writable", "npz_bytes", "read_arrays",
+    "read_fields", "write_npz",
 ]  # fmt: skip
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -104,6 +106,40 @@ def read_fields(
         raise AssetError(
             f"{kind}: expected a file of {maker}, got {path}: {' '.join(str(error).split())}"
         ) from None
+
+
+def read_arrays(
+    path: Path, kind: str, remedy: str
+) -> tuple[str, dict[str, NDArray[Any]], dict[str, Any]]:
+    """SHA-256, arrays, and what the JSON text in the array ``meta`` says, of an ``.npz``.
+
+    Parameters
+    ----------
+    path : Path
+    kind, remedy : str
+        What the file holds, and what to do about one that is missing or damaged.
+
+    Raises
+    ------
+    AssetError
+        If the file is missing or no archive of plain arrays.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise AssetError(
+            f"{kind}: expected a readable file, got {str(path)!r} ({error.strerror}); {remedy}"
+        ) from error
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        meta = dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
+    except BROKEN as error:
+        raise AssetError(
+            f"{kind}: expected an .npz archive of plain arrays, got {str(path)!r} "
+            f"({' '.join(str(error).split())}); {remedy}"
+        ) from error
+    return hashlib.sha256(raw).hexdigest(), arrays, meta
 
 
 def check_contract(

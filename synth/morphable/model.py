@@ -19,11 +19,8 @@ References
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synth.archives import BROKEN, check_contract
+from synth.archives import check_contract, read_arrays
 from synth.errors import AssetError, ShapeError
 
 if TYPE_CHECKING:
@@ -342,22 +339,7 @@ def load_model(path: str | PathLike[str]) -> MorphableModel:
         absent or has an unexpected shape, type or range.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise AssetError(
-            f"model: expected a readable file, got {str(path)!r} ({error.strerror}). "
-            "Reinstall the package or build it with `python -m synth.morphable.build`."
-        ) from error
-    try:
-        with np.load(BytesIO(raw), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        meta = dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
-    except BROKEN as error:
-        raise AssetError(
-            f"model: expected an .npz archive of plain arrays, got {str(path)!r} "
-            f"({' '.join(str(error).split())}). The file may be truncated; fetch or build it again."
-        ) from error
+    sha256, arrays, meta = read_arrays(path, "model", "fetch or build it again")
     _verify(arrays, path)
     return MorphableModel(
         name=str(meta.get("name", path.stem)),
@@ -375,7 +357,7 @@ def load_model(path: str | PathLike[str]) -> MorphableModel:
         landmark_bary=arrays["landmark_bary"].astype(np.float64),
         mirror=arrays["mirror"].astype(np.int32),
         contour=arrays["contour"].astype(np.int32),
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=sha256,
         meta=MappingProxyType(meta),
         carrier=_carrier(arrays),
     )

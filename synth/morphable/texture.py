@@ -16,11 +16,9 @@ References
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +27,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synth.archives import BROKEN, check_contract, write_npz
+from synth.archives import check_contract, read_arrays, write_npz
 from synth.errors import AssetError, MeshError
 from synth.morphable.features import (
     FEATURES,
@@ -229,22 +227,7 @@ def load_texture(path: str | PathLike[str]) -> TextureModel:
         type or range.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise AssetError(
-            f"texture: expected a readable file, got {str(path)!r} ({error.strerror}); "
-            "build one with `synth model texture`"
-        ) from error
-    try:
-        with np.load(BytesIO(raw), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        meta = dict(json.loads(str(arrays["meta"]))) if "meta" in arrays else {}
-    except BROKEN as error:
-        raise AssetError(
-            f"texture: expected an .npz archive of plain arrays, got {str(path)!r} "
-            f"({' '.join(str(error).split())}); build one with `synth model texture`"
-        ) from error
+    sha256, arrays, meta = read_arrays(path, "texture", "build one with `synth model texture`")
     _verify(arrays, path)
     modes = arrays["modes"].astype(np.float64)
     # Half precision costs 1e-4 of length and angle; project-out needs orthonormal modes.
@@ -262,7 +245,7 @@ def load_texture(path: str | PathLike[str]) -> TextureModel:
         sigma=arrays["sigma"].astype(np.float64),
         noise=float(arrays["noise"]),
         topology=str(arrays["topology"]),
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=sha256,
         meta=MappingProxyType(meta),
     )
 
