@@ -112,7 +112,6 @@ def build(
     """
     from tqdm import tqdm
 
-    from synth import assets
     from synth.archives import check_writable
     from synth.building.gallery import (
         GallerySettings,
@@ -122,7 +121,7 @@ def build(
         write_gallery,
     )
     from synth.errors import UsageError
-    from synth.morphable.model import load_model
+    from synth.morphable.landmark_map import embedded_model
 
     for name, value in (("components", components), ("bound", bound)):
         if not math.isfinite(value):
@@ -137,7 +136,7 @@ def build(
             raise UsageError(f"output: expected new files, got {path}; use --overwrite")
     check_writable(output)
     collection, ratings, native = read_inputs(meshes, labels, model, square)
-    rig = load_model(assets.path("anny_face"))
+    rig = embedded_model()
     with tqdm(
         total=len(collection), unit=" frames", file=sys.stderr, disable=None, leave=False
     ) as bar:

@@ -9,8 +9,9 @@ import pytest
 
 from synth.errors import AssetError, ShapeError
 from synth.meshes.nearest import Surface
+from synth.meshes.rigid import similarity
 from synth.morphable.carrier import dressed, is_dressed, make_carrier, with_carrier
-from synth.morphable.covering import RIGID, outer_skin, similarity, vertices_of
+from synth.morphable.covering import RIGID, outer_skin, vertices_of
 from synth.morphable.known_natives import closed_dense, face_crop, skin_model, warped
 from synth.morphable.model import load_model
 from synth.morphable.native import save_model

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 
 from synth.cli import cli
 from synth.errors import AssetError, DependencyError, MeshError, UsageError
+from synth.meshes.rigid import similarity
 from synth.morphable.importers import FORMATS, import_model
 from synth.morphable.importers.cereal import Archive
 from synth.morphable.importers.flame import JAW_OPEN, jaw_open
@@ -29,7 +30,6 @@ from synth.morphable.importers.ict import _read_obj
 from synth.morphable.importers.pickles import dense, loads
 from synth.morphable.importers.raw import shipped_map
 from synth.morphable.importers.surrey import _model
-from synth.morphable.landmark_map import similarity
 from synth.morphable.model import load_model
 
 

@@ -10,7 +10,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from synth.errors import MeshError, ShapeError
-from synth.morphable.landmark_map import as_places, similarity
+from synth.meshes.rigid import similarity
+from synth.morphable.landmark_map import as_places
 from synth.morphable.model import load_model
 from synth.morphable.native import (
     native_model,

@@ -11,12 +11,13 @@ from scipy.spatial.transform import Rotation
 
 from synth.errors import MeshError, UsageError
 from synth.meshes.collection import MeshCollection, open_collection
+from synth.meshes.rigid import rotations
 from synth.morphable.statistics import curves as curves_module
 from synth.morphable.statistics.curves import measure_curves, mode_counts
 from synth.morphable.statistics.figure import draw_curves
 from synth.morphable.statistics.pca import choose_route, exact_memory, principal_components
 from synth.morphable.statistics.people import People
-from synth.morphable.statistics.procrustes import align, rotations
+from synth.morphable.statistics.procrustes import align
 
 V, K = 70, 4
 SIGMA = np.array([40.0, 28, 18, 9])

@@ -17,6 +17,7 @@ from synth.expressions.own_gallery import split_faces
 from synth.expressions.own_samples import FrameSplit, even_frames, sample_arrays, split_frames
 from synth.morphable.carrier import dressed, is_dressed, make_carrier
 from synth.morphable.model import MorphableModel
+from synth.morphable.surface import outer_surface
 
 __all__ = ["OnRig", "on_rig"]
 
@@ -26,8 +27,6 @@ Int = NDArray[np.int64]
 #: Frames of a class and of an expression that become samples: as many as a class of styles
 #: has before it borrows from its neighbours (`synth.expressions.drawing`), and for a person each.
 EACH_CLASS, EACH_EXPRESSION = 24, 200
-#: Parts of the rig that a scan of a face shows.
-OUTSIDE = ("skin", "lips")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +96,9 @@ def on_rig(
     else:
         carrier = model.carrier or make_carrier(model, rig)
         worn, carry = dressed(model, rig, carrier), carrier.offsets
-        outside = np.isin(rig.parts, [rig.part_names.index(name) for name in OUTSIDE])
-        measured = carrier.covered.copy()
-        measured[np.setdiff1d(np.arange(rig.n_vertices), rig.faces[outside])] = False
+        measured = np.zeros(rig.n_vertices, np.bool_)
+        outer, _ = outer_surface(rig)
+        measured[outer] = carrier.covered[outer]
     shapes = worn.blendshapes[[worn.blendshape_names.index(name) for name in NAMES]]
     carried = carry(means)
     split = split_faces(carried, shapes, rig.faces, measured, settings.bound)

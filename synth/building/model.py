@@ -18,8 +18,9 @@ import numpy as np
 
 from synth.building.model_inputs import Places, Sample
 from synth.errors import AssetError, MeshError, UsageError
+from synth.meshes.rigid import similarity
 from synth.morphable.carrier import with_carrier
-from synth.morphable.landmark_map import embedded_model, similarity
+from synth.morphable.landmark_map import embedded_model
 from synth.morphable.model import MorphableModel
 from synth.morphable.native import native_model
 from synth.morphable.statistics.curves import SAMPLES, Curves, measure_curves

@@ -29,10 +29,11 @@ from synth.evaluation.scans_score import (
 )
 from synth.evaluation.scans_set import FRAMES, LABELS, Truth, make_scans, read_truth
 from synth.evaluation.scans_truth import ScanPlan
-from synth.expressions.face_classes import load_face_classes
+from synth.expressions.face_classes import FaceClasses, load_face_classes
 from synth.expressions.storage import load_gallery
 from synth.meshes.collection import open_collection
 from synth.meshes.mesh import read_mesh
+from synth.morphable.landmark_map import embedded_model
 from synth.morphable.model import MorphableModel, load_model
 from synth.morphable.surface import outer_surface
 from synth.pipeline import Generator
@@ -123,7 +124,7 @@ def make_known_scans(
     if (root / SCANS).is_dir():
         return
     root.mkdir(parents=True, exist_ok=True)
-    model, gallery = load_model(assets.path("anny_face")), load_gallery(assets.path("va_gallery"))
+    model, gallery = embedded_model(), load_gallery(assets.path("va_gallery"))
 
     def progress(done: int) -> None:
         if done % 100 == 0:
@@ -214,7 +215,7 @@ def score(root: Path, photos: list[Path]) -> tuple[OwnDataScores, list[list[UInt
         len(truth.frames), len(truth.frames) - kept, unit, registration,
         score_labels(found, truth.va[places], true_classes.class_va),
         score_model(built.mean, built.modes, true.mean, true.modes),
-        _gallery(root, makers),
+        _gallery(root, makers, true_classes),
         pictures,
     )  # fmt: skip
     return scores, sheet
@@ -261,9 +262,8 @@ def _makers(root: Path) -> dict[str, Generator]:
     }
 
 
-def _gallery(root: Path, makers: dict[str, Generator]) -> GalleryScore:
+def _gallery(root: Path, makers: dict[str, Generator], true: FaceClasses) -> GalleryScore:
     built = load_face_classes(root / "built/true_labels_classes.npz")
-    true = load_face_classes(root / "truth/gallery_classes.npz")
     classes = [
         np.linalg.norm(built.face(k) - true.face(k), axis=1).mean() for k in range(1, len(true))
     ]

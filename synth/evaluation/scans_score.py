@@ -16,8 +16,8 @@ from scipy.linalg import subspace_angles
 
 from synth.meshes.mesh import Mesh
 from synth.meshes.nearest import Surface
+from synth.meshes.rigid import rotations
 from synth.metrics.agreement import ccc, pcc
-from synth.morphable.statistics.procrustes import rotations
 
 __all__ = [
     "LabelScore", "ModelScore", "RegistrationScore", "face_difference", "score_labels",

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.meshes.rigid import rotations
+
 __all__ = ["aligned", "stillness"]
 
 #: Motion (mm) that is noise: vertices that move less are equally still.
@@ -48,10 +50,7 @@ def aligned(frames: Array, targets: Array, weights: NDArray[np.float64]) -> NDAr
     to_middle = np.einsum("v,nvc->nc", w, target, optimize=True)
     centred = frames - from_middle[:, None]
     cross = np.matmul((centred * w[:, None]).transpose(0, 2, 1), target - to_middle[:, None])
-    u, _, vt = np.linalg.svd(cross.astype(np.float64))
-    flip = np.ones((len(frames), 3))
-    flip[:, 2] = np.sign(np.linalg.det(u @ vt))
-    rotation = (u * flip[:, None]) @ vt  # row vectors: x @ rotation
+    rotation = rotations(cross.astype(np.float64))  # row vectors: x @ rotation
     out = np.matmul(centred, rotation.astype(np.float32))
     out += to_middle[:, None].astype(np.float32)
     return np.asarray(out, np.float32)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.morphable.surface import outer_surface
 from synth.types import inter_ocular
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def local_modes(model: MorphableModel) -> NDArray[np.float32]:
         Its parts tell skin and lips.
     """
     unit = inter_ocular(model.landmarks(model.mean))
-    skin = np.unique(model.faces[model.parts <= 1])
+    skin, _ = outer_surface(model)
     front = skin[model.mean[skin, 2] > model.mean[:, 2].max() - DEPTH * unit]
     chosen = np.random.default_rng(0).choice(front, min(PLACES, len(front)), replace=False)
     places = model.mean[chosen]

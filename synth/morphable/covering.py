@@ -26,7 +26,6 @@ __all__ = [
     "extension",
     "laplacian",
     "outer_skin",
-    "similarity",
     "skin_faces",
 ]
 
@@ -88,20 +87,6 @@ def laplacian(model: MorphableModel) -> csr_matrix:
     graph = graph + graph.T
     degree = np.asarray(graph.sum(1)).ravel()
     return (diags(np.ones(len(degree))) - diags(1 / np.maximum(degree, 1e-12)) @ graph).tocsr()
-
-
-def similarity(
-    source: Float, target: Float, weight: Float | None = None
-) -> tuple[float, Float, Float]:
-    """Scale, rotation and shift that bring `source` (n, 3) to `target` best (Umeyama 1991)."""
-    w = np.ones(len(source)) if weight is None else weight
-    w = w / w.sum()
-    a, b = w @ source, w @ target
-    u, s, vt = np.linalg.svd(((target - b) * w[:, None]).T @ (source - a))
-    d = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    turn = (u * d) @ vt
-    scale = float((s * d).sum() / (w @ ((source - a) ** 2).sum(1)))
-    return scale, turn, b - scale * turn @ a
 
 
 def anchors(rig: MorphableModel, part: str) -> Index:

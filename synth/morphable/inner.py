@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.morphable.covering import RIGID, anchors, similarity, vertices_of
+from synth.meshes.rigid import similarity
+from synth.morphable.covering import RIGID, anchors, vertices_of
 
 if TYPE_CHECKING:
     from synth.morphable.model import MorphableModel

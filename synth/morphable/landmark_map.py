@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 
 from synth import assets
 from synth.errors import MeshError
+from synth.meshes.rigid import similarity
 from synth.morphable.model import N_LANDMARKS, MorphableModel, load_model
+from synth.morphable.surface import outer_surface
 
 if TYPE_CHECKING:
     from synth.meshes.nearest import Surface
 
-__all__ = ["as_places", "complete_places", "embedded_model", "read_landmark_map", "similarity"]
+__all__ = ["as_places", "complete_places", "embedded_model", "read_landmark_map"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
@@ -163,7 +165,7 @@ def _fitted_landmarks(
     Gauss-Newton over identity and a small similarity; skin vertices of the front stay within
     the tangent planes of their nearest points, and together weigh as much as `SURFACE` landmarks.
     """
-    skin = np.unique(model.faces[model.parts <= 1])
+    skin, _ = outer_surface(model)
     front = skin[(model.mean[skin, 2] > -45) & (np.abs(model.mean[skin, 1] + 30) < 90)][::3]
     corners = model.faces[model.landmark_faces]
     marks = np.einsum("lc,lcx->lx", model.landmark_bary, model.mean[corners])
@@ -200,17 +202,3 @@ def _columns(mean: Float, modes: Float) -> Float:
 
 def _placed(mean: Float, modes: Float, unknown: Float) -> Float:
     return mean + np.einsum("j,jvx->vx", unknown, _columns(mean, modes))
-
-
-def similarity(source: Float, target: Float) -> tuple[float, Float, Float]:
-    """Scale, rotation (3, 3) and shift (3,) that take points (n, 3) nearest to others.
-
-    Umeyama, "Least-squares estimation of transformation parameters between two point
-    patterns", PAMI 1991: ``target ~ scale * source @ rotation.T + shift``.
-    """
-    a, b = source - source.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float((s * sign).sum() / (a**2).sum())
-    return scale, rotation, target.mean(0) - scale * rotation @ source.mean(0)

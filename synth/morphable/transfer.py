@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.morphable.covering import RIGID, anchors, extension, similarity, vertices_of
+from synth.meshes.rigid import similarity
+from synth.morphable.covering import RIGID, anchors, extension, vertices_of
 
 if TYPE_CHECKING:
     from synth.morphable.carrier import Carrier

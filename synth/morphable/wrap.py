@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from synth.errors import AssetError
 from synth.meshes.mesh import vertex_normals
 from synth.meshes.nearest import Surface
-from synth.morphable.covering import laplacian, outer_skin, similarity, skin_faces
+from synth.meshes.rigid import similarity
+from synth.morphable.covering import laplacian, outer_skin, skin_faces
 
 if TYPE_CHECKING:
     from synth.morphable.model import MorphableModel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.morphable.landmark_map import similarity
+from synth.meshes.rigid import similarity
 
 __all__ = ["Similarity", "fit_similarity", "scan_unit"]
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.meshes.mesh import Mesh
+from synth.meshes.rigid import similarity
 from synth.morphable.registration.frame import Similarity
 from synth.morphable.registration.record import Registration
 from synth.morphable.registration.template import Template
@@ -104,9 +105,4 @@ def _weight(template: Template, made: Registration) -> Float:
 
 def rigid(source: Float, target: Float, weights: Float | None = None) -> Similarity:
     """The motion that takes vertices to others, without change of size."""
-    w = np.ones(len(source)) if weights is None else weights
-    a, b = np.average(source, 0, w), np.average(target, 0, w)
-    root = np.sqrt(w)[:, None]
-    u, _, vt = np.linalg.svd(((target - b) * root).T @ ((source - a) * root))
-    turn = (u * [1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
-    return Similarity(1.0, turn, b - turn @ a)
+    return Similarity(*similarity(source, target, weights, scaled=False))

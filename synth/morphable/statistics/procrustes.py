@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from synth.errors import MeshError
 from synth.meshes.collection import MeshCollection
+from synth.meshes.rigid import rotations
 
-__all__ = ["Alignment", "align", "rotations"]
+__all__ = ["Alignment", "align"]
 
 Float = NDArray[np.float64]
 
@@ -81,17 +82,6 @@ class Alignment:
         moved = np.matmul(moved, self.rotations * self.scales[:, None, None])
         moved -= self.mean[part]
         return moved
-
-
-def rotations(cross: Float) -> Float:
-    """(..., 3, 3) proper rotations ``r`` with the largest ``sum(cross * r)``.
-
-    For ``cross = source.T @ target`` of centred points, ``source @ r`` is nearest to target.
-    """
-    u, _, vt = np.linalg.svd(cross)
-    sign = np.ones(cross.shape[:-1])
-    sign[..., 2] = np.sign(np.linalg.det(u @ vt))
-    return np.asarray((u * sign[..., None, :]) @ vt)
 
 
 def align(
