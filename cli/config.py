@@ -167,8 +167,7 @@ def make_generator(options: dict[str, Any]) -> Generator:
     more = "lookup blinks head_motion nir nir_order nir_weights route refine editor_weights without"
     more += " fit texture neutralise"
     names += [n for n in more.split() if n in options]
-    limits = Limits.neutralised() if options.get("neutralise") else Limits()
-    limits = Limits.any_expression() if options["allow_non_neutral"] else limits
+    limits = Limits.asked(options["allow_non_neutral"], options.get("neutralise", False))
     return Generator(**{name: options[name] for name in names}, limits=limits)
 
 

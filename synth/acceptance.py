@@ -75,6 +75,13 @@ class Limits:
     smile: float | None = 0.69
 
     @classmethod
+    def asked(cls, any_expression: bool, neutralise: bool) -> Limits:
+        """The limits of a run with ``--allow-non-neutral``, ``--neutralise``, or neither."""
+        if any_expression:
+            return cls.any_expression()
+        return cls.neutralised() if neutralise else cls()
+
+    @classmethod
     def neutralised(cls) -> Limits:
         """Limits for photos whose expression is taken off: closed smiles, lips barely parted."""
         return cls(mouth_opening=NEUTRALISED_OPENING, smile=NEUTRALISED_SMILE)

@@ -125,8 +125,8 @@ def settings_of(settings: Mapping[str, Any]) -> tuple[Generator, Making]:
     UsageError
         If something is missing.
     """
-    limits = Limits.neutralised() if settings.get("neutralise") else Limits()
-    limits = Limits.any_expression() if settings.get("allow_non_neutral") else limits
+    asked = [bool(settings.get(name)) for name in ("allow_non_neutral", "neutralise")]
+    limits = Limits.asked(*asked)
     try:
         making = Making(
             parse_ranges(settings["nuisance"]),
