@@ -22,13 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 from synth.archives import write_npz
 from synth.errors import MeshError, ShapeError
 from synth.meshes.mesh import Mesh, vertex_normals
+from synth.meshes.rigid import similarity
 from synth.morphable.derived import cylindrical_uv, jaw_contours, mirror_map
 from synth.morphable.landmark_map import (
     as_places,
     complete_places,
     embedded_model,
     read_landmark_map,
-    similarity,
 )
 from synth.morphable.model import PART_NAMES, MorphableModel
 
